@@ -1,0 +1,60 @@
+# Every verb of the project; `make` alone lists them.
+
+PYTHON ?= python3
+PROFILE ?=
+NAME ?=
+BIN := .venv/bin
+STAMP := .venv/stamp
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint format dag readme record clean
+
+help:  ## List the verbs
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
+
+setup: $(STAMP)  ## Make .venv and install everything, at exact versions
+
+# The stamp is written last, so that a set-up that broke half-way is made again.
+$(STAMP): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python must be 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
+	         "name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "Python must have its venv module; $(PYTHON) has none;" \
+	         "on Debian and Ubuntu 'apt install python3-venv' brings it"; exit 1; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	touch $@
+
+repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes that profile first
+	@$(BIN)/python tools/profiles.py use $(PROFILE)
+	dvc repro
+	@cat metrics/comparison.md
+	@$(BIN)/python tools/profiles.py moved
+
+test: $(STAMP)  ## Run the tests
+	$(BIN)/pytest
+
+lint: $(STAMP)  ## Check style, format and who imports what
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+format: $(STAMP)  ## Mend what ruff can mend
+	ruff check --fix .
+	ruff format .
+
+dag: $(STAMP)  ## Print the pipeline as a Mermaid graph, one chain for every model
+	@$(BIN)/python tools/dag.py
+
+readme: $(STAMP)  ## Fill the README's tables and graph from what they quote
+	@$(BIN)/python tools/readme.py
+
+record: $(STAMP)  ## Copy params and metrics to results/NAME, which the README quotes
+	@$(BIN)/python tools/profiles.py record $(NAME)
+
+clean:  ## Remove what can be made again; the DVC cache stays
+	rm -rf .venv .resume .pytest_cache .ruff_cache .import_linter_cache dvc_plots
+	find . -name __pycache__ -prune -exec rm -rf {} +

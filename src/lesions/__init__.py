@@ -1,0 +1,1 @@
+"""Name skin lesions in dermatoscopic photographs; a study, not a medical device."""

@@ -1,0 +1,116 @@
+"""Over-sampling as a sparse mixing matrix: the resampled photographs are `mixing @ photographs`.
+
+ADASYN (He et al., IJCNN 2008) and SMOTE (Chawla et al., JAIR 16, 2002) make a new image as a
+weighted mean of two training images of one class. imbalanced-learn's own samplers are run on the
+identity matrix, so that what they return *is* the matrix of these weights; only their neighbour
+search is handed the real pixels. The resampled pixels, tens of gigabytes at 224 px, never exist.
+"""
+
+import numpy as np
+from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
+
+from lesions.taxonomy import CODES
+
+
+def mixing_matrix(
+    pixels: np.ndarray, labels: np.ndarray, *, method: str, n_neighbors: int, seed: int
+) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Resample the training images so that the classes become about equally large.
+
+    Parameters
+    ----------
+    pixels
+        float32 `(n_train, n_features)`; any scale, since only the order of distances counts.
+    labels
+        Integers `(n_train,)`, 0–6.
+    method
+        `adasyn`, `smote`, `random` (repeats images) or `none`.
+    n_neighbors
+        Used by `adasyn` and `smote`.
+
+    Returns
+    -------
+    mixing
+        float32 CSR `(n_resampled, n_train)`; rows sum to 1, with at most two entries each; the
+        first `n_train` rows are the training images themselves.
+    labels
+        uint8 `(n_resampled,)`.
+
+    Raises
+    ------
+    ValueError
+        If the method cannot resample a class; the message names it and the way out.
+    """
+    one_hot = sparse.identity(len(labels), dtype=np.float32, format="csr")
+    if method == "none":
+        return one_hot, labels.astype(np.uint8)
+    neighbors = PixelNeighbors(pixels, n_neighbors=n_neighbors + 1)
+    sampler = {
+        "adasyn": ADASYN(random_state=seed, n_neighbors=neighbors),
+        "smote": SMOTE(random_state=seed, k_neighbors=neighbors),
+        "random": RandomOverSampler(random_state=seed),
+    }[method]
+    try:
+        mixing, resampled = sampler.fit_resample(one_hot, labels)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(_explain(error, method, n_neighbors, labels, neighbors)) from error
+    mixing.eliminate_zeros()
+    mixing.sort_indices()
+    return mixing, resampled.astype(np.uint8)
+
+
+def count_classes(labels: np.ndarray) -> dict[str, int]:
+    """Count the images of each `dx`."""
+    return dict(zip(CODES, np.bincount(labels, minlength=len(CODES)).tolist(), strict=True))
+
+
+class PixelNeighbors(NearestNeighbors):
+    """Nearest neighbours among `pixels` for a sampler that only handles one-hot rows.
+
+    A one-hot row names an image by the place of its 1. `asked` keeps the images of the last
+    search: when a sampler gives up, it tells at which class.
+    """
+
+    def __init__(self, pixels, n_neighbors=5):
+        super().__init__(n_neighbors=n_neighbors)
+        self.pixels = pixels
+        self.asked = np.empty(0, dtype=int)
+
+    def __sklearn_clone__(self):
+        """Stay one object: a clone would copy the pixels."""
+        return self
+
+    def fit(self, rows, y=None):
+        """Search among the images that the one-hot `rows` name from now on."""
+        return super().fit(self.pixels[rows.indices], y)
+
+    def kneighbors(self, rows, n_neighbors=None, return_distance=True):
+        """Find the neighbours of the images that the one-hot `rows` name."""
+        self.asked = rows.indices
+        return super().kneighbors(self.pixels[rows.indices], n_neighbors, return_distance)
+
+
+def _explain(error, method, n_neighbors, labels, neighbors) -> str:
+    """Say what the sampler needed, at which class it failed, and the way out."""
+    if neighbors.asked.size == 0:
+        return f"balance.method: {method} cannot resample the training images: {error}"
+    label = int(labels[neighbors.asked[0]])
+    n_images = int((labels == label).sum())
+    found = f"{CODES[label]} has {n_images} training images"
+    if n_images <= n_neighbors:
+        return (
+            f"balance.method: {method} needs more than n_neighbors = {n_neighbors} training images "
+            f"of every class; {found}; lower balance.n_neighbors, use method: random, or bring "
+            f"more images"
+        )
+    if isinstance(error, RuntimeError):
+        return (
+            f"balance.method: adasyn needs images of another class among the {n_neighbors} nearest "
+            f"of some image of every class; {found}, all amid their own; use method: smote"
+        )
+    return (
+        f"balance.method: adasyn must make at least one new image of every smaller class; {found}, "
+        f"so near to the largest class that the number rounds to none; use method: smote ({error})"
+    )

@@ -1,0 +1,50 @@
+"""The paper's own small network: sets of two convolutions, all of it trained."""
+
+from collections.abc import Sequence
+
+from lesions.networks.parts import classifier, pixels, unit
+from lesions.runtime import keras
+
+
+def frozen(
+    image_size: int, *, input_size: int, preprocessing: str, backbone: dict | None
+) -> keras.Model:
+    """Build the preprocessing alone: nothing else is frozen."""
+    if backbone is not None or preprocessing != "unit":
+        raise ValueError(
+            "architecture cnn has no backbone; set backbone: null, preprocessing: unit"
+        )
+    inputs, values = pixels(image_size, input_size)
+    return keras.Model(inputs, unit(values), name="frozen")
+
+
+def trainable(
+    features_shape: Sequence[int],
+    *,
+    filters: Sequence[int],
+    dense_units: Sequence[int],
+    dropout: float,
+) -> keras.Model:
+    """Build a set of two 3 × 3 convolutions for each of `filters`, and dense layers.
+
+    Every convolution is followed by batch normalisation, every set by 2 × 2 max-pooling.
+
+    Raises
+    ------
+    ValueError
+        If the image is too small for that many sets.
+    """
+    if min(features_shape[:2]) < 2 ** len(filters):
+        raise ValueError(
+            f"input_size must be at least {2 ** len(filters)} px for {len(filters)} sets of "
+            f"convolutions, each of which halves it; it is {min(features_shape[:2])}"
+        )
+    inputs = keras.Input(features_shape, name="features")
+    values = inputs
+    for width in filters:
+        for _ in range(2):
+            values = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(values)
+            values = keras.layers.BatchNormalization()(values)
+        values = keras.layers.MaxPooling2D()(values)
+    values = keras.layers.Flatten()(values)
+    return keras.Model(inputs, classifier(values, dense_units=dense_units, dropout=dropout))

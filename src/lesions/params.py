@@ -1,0 +1,166 @@
+"""The one schema of `params.yaml`: names, types, ranges and what excludes what."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class ParamsError(ValueError):
+    """`params.yaml` breaks the schema; the message names every key, value and allowed range."""
+
+
+class Section(BaseModel):
+    """A part of the file: no unknown key, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Stage `ingest`."""
+
+    source: Literal["demo", "folder"]
+    path: Annotated[str, Field(min_length=1)]
+    extra_images: Literal["refuse", "ignore"]
+    n_images: Annotated[int, Field(ge=60, le=9_000_000)]
+    seed: Seed
+
+
+class Explore(Section):
+    """Stage `explore`."""
+
+    photographs_per_class: Annotated[int, Field(ge=1, le=50)]
+
+
+class Resize(Section):
+    """Stage `resize`; size in px."""
+
+    size: Annotated[int, Field(ge=8, le=2048)]
+    interpolation: Literal["nearest", "linear", "area", "cubic", "lanczos"]
+    crop: Literal["none", "square"]
+
+
+class Split(Section):
+    """Stage `split`; sizes are shares of the whole."""
+
+    by: Literal["image", "lesion", "column"]
+    column: str | None
+    test_size: Annotated[float, Field(gt=0, lt=1)]
+    val_size: Share
+    cal_size: Share
+
+    @model_validator(mode="after")
+    def _sizes_leave_training_images(self) -> Self:
+        held_out = self.test_size + self.val_size + self.cal_size
+        if held_out >= 1:
+            raise ValueError(
+                f"test_size + val_size + cal_size must stay below 1, so that images are left to "
+                f"train on; they add up to {held_out:g}"
+            )
+        if self.by == "column" and not self.column:
+            raise ValueError("by: column needs the name of the metadata's column in 'column'")
+        return self
+
+
+class Balance(Section):
+    """Stage `balance`."""
+
+    method: Literal["adasyn", "smote", "random", "none"]
+    n_neighbors: Count
+
+
+class Backbone(Section):
+    """The pretrained, frozen part of a model."""
+
+    weights: Annotated[str, Field(pattern=r"^(imagenet|random|.+\.h5)$")]
+    pooling: Literal["flatten", "average", "max"]
+
+
+class Head(Section):
+    """The trained part: widths of its layers, `filters` only where it convolves."""
+
+    filters: list[Count] | None = None
+    dense_units: list[Count]
+    dropout: Share
+
+
+class Model(Section):
+    """Stages `features`, `train` and `predict` of one model."""
+
+    architecture: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    backbone: Backbone | None
+    input_size: Annotated[int, Field(ge=8, le=2048)]
+    preprocessing: Literal["unit", "imagenet"]
+    standardise: bool
+    head: Head
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    batch_size: Count
+    epochs: Count
+    keep_epoch: Literal["val_loss", "val_accuracy", "last"]
+
+    @model_validator(mode="after")
+    def _only_a_backbone_has_features(self) -> Self:
+        if self.backbone is None and self.preprocessing == "imagenet":
+            raise ValueError("preprocessing: imagenet belongs to a backbone, and backbone is null")
+        if self.backbone is None and self.standardise:
+            raise ValueError("standardise: true needs a backbone's features, and backbone is null")
+        return self
+
+
+class Evaluate(Section):
+    """Stage `evaluate`."""
+
+    decimals: Annotated[int, Field(ge=1, le=12)]
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    profile: Name
+    seed: Seed
+    threads: Annotated[int, Field(ge=1, le=256)]
+    data: Data
+    explore: Explore
+    resize: Resize
+    split: Split
+    balance: Balance
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    evaluate: Evaluate
+
+
+def read_params(path: Path) -> Params:
+    """Read `path` through the schema.
+
+    Raises
+    ------
+    ParamsError
+        If the file is missing, is no YAML, or breaks the schema; every breach has its own line.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} must exist; run from the repository's folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} must be YAML; {error}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        breaches = "\n".join(_describe(breach) for breach in error.errors())
+        raise ParamsError(
+            f"{error.error_count()} setting(s) in {path} must change:\n{breaches}"
+        ) from None
+
+
+def _describe(breach) -> str:
+    key = ".".join(str(part) for part in breach["loc"]) or "the file"
+    if breach["type"] == "extra_forbidden":
+        return f"  {key}: no such setting; look for a misspelt name"
+    if breach["type"] == "missing":
+        return f"  {key}: is missing; params.yaml in Git shows every setting"
+    return f"  {key}: {breach['msg']}; found {breach['input']!r}"

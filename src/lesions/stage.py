@@ -1,0 +1,64 @@
+"""What every stage does first: take its paths from the flags, its settings from `params.yaml`."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from lesions import params
+
+
+def read_paths(doc: str, *names: str) -> argparse.Namespace:
+    """Give one `pathlib.Path` for each of the flags `--<name>`, all of them required.
+
+    The folders that the paths lie in are made. `--name` alone stays text: it is the model's key
+    in `params.yaml`. From now on an error that this package raises ends the process with its
+    message alone; any other keeps its traceback.
+    """
+    sys.excepthook = _tell
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0], allow_abbrev=False)
+    for name in names:
+        kind = str if name == "name" else Path
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
+    paths = parser.parse_args()
+    for path in vars(paths).values():
+        if isinstance(path, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    return paths
+
+
+def read_params() -> params.Params:
+    """Give the settings of `params.yaml` in the working directory; stop clearly if one is bad."""
+    try:
+        return params.read_params(Path("params.yaml"))
+    except params.ParamsError as error:
+        sys.exit(str(error))
+
+
+def model_files(folder: Path, models: Iterable[str], *, suffix: str) -> dict[str, Path]:
+    """Give the file of every model, `<folder>/<model><suffix>`, in the order of `models`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a model has none. Files of other models are none of our business.
+    """
+    files = {model: folder / f"{model}{suffix}" for model in models}
+    missing = [model for model, file in files.items() if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"Every model of params.yaml must have its {suffix} file in {folder}; "
+            f"{', '.join(missing)} has none; run 'dvc repro'."
+        )
+    return files
+
+
+def _tell(kind, error, trace) -> None:
+    """Print the message of an error that this package raised, the traceback of any other."""
+    *_, (frame, _) = traceback.walk_tb(trace)
+    ours = frame.f_globals.get("__name__", "").startswith("lesions.")
+    if ours and issubclass(kind, (ValueError, FileNotFoundError)):
+        print(f"\n{error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)

@@ -1,0 +1,16 @@
+"""Stage `encode`: give every diagnosis its label and every row the path of its photograph."""
+
+from lesions.folder import find_images
+from lesions.metadata import encode_labels, read_metadata
+from lesions.stage import read_paths
+
+
+def main():
+    paths = read_paths(__doc__, "raw", "labels")
+    metadata = read_metadata(paths.raw / "HAM10000_metadata.csv")
+    labels = encode_labels(metadata, find_images(paths.raw))
+    labels.to_csv(paths.labels, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Stage `resize`: read every photograph, resize it, and keep all of them in one array."""
+
+import numpy as np
+import pandas as pd
+
+from lesions.images import resize_images
+from lesions.stage import read_params, read_paths
+
+
+def main():
+    paths = read_paths(__doc__, "labels", "raw", "images")
+    settings = read_params().resize
+    photographs = [paths.raw / path for path in pd.read_csv(paths.labels)["image_path"]]
+    shape = (len(photographs), settings.size, settings.size, 3)
+    images = np.lib.format.open_memmap(paths.images, mode="w+", dtype=np.uint8, shape=shape)
+    resize_images(photographs, images, **dict(settings))
+    images.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A small world: some sixty lesions of all seven kinds, and a clone of this repository on it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lesions.demo import write_demo
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory):
+    """A folder in HAM10000's layout, seven diagnoses, several lesions with several photographs."""
+    folder = tmp_path_factory.mktemp("small_world")
+    write_demo(folder, n_images=90, seed=1)
+    return folder
+
+
+class Clone:
+    """A copy of this repository's files, as they are now, with a Git history of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        self.run("git", "init", "--quiet", "--initial-branch", "main")
+        self.commit("as it is")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command in the clone, on the clone's own code; give what it printed."""
+        names = ("AUTHOR_NAME", "COMMITTER_NAME", "AUTHOR_EMAIL", "COMMITTER_EMAIL")
+        environment = os.environ | {f"GIT_{name}": "tests@localhost" for name in names}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment["PYTHONPATH"] = str(self.folder / "src")
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        printed = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, f"{' '.join(command)}\n{printed}"
+        return printed
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def repro(self, *flags: str) -> list[str]:
+        """Run `dvc repro`; give the stages that ran, in order."""
+        printed = self.run("dvc", "repro", *flags)
+        return [
+            line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
+        ]
+
+    def edit(self, change) -> None:
+        """Let `change` alter the mapping that params.yaml holds."""
+        file = self.folder / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        change(params)
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone of two models, with settings so small that the whole pipeline takes a minute."""
+
+    def make_small(params):
+        params["data"].update(n_images=90, seed=1)
+        params["balance"].update(n_neighbors=3)
+        for model in params["models"].values():
+            model.update(epochs=2)
+            model["head"].update(dense_units=[8])
+        params["models"]["cnn"]["head"].update(filters=[4, 4])
+        del params["models"]["resnet50"]
+
+    made = Clone(tmp_path_factory.mktemp("clone"))
+    made.edit(make_small)
+    made.run("git", "rm", "-rq", "--ignore-unmatch", "dvc.lock", "metrics", "plots", "predictions")
+    made.commit("small")
+    return made

@@ -1,0 +1,215 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from scipy import sparse
+
+from lesions.balance import count_classes, mixing_matrix
+from lesions.images import read_image
+from lesions.metadata import read_metadata
+from lesions.mixing import (
+    mix,
+)
+from lesions.taxonomy import LABELS
+
+SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
+METHODS = ["adasyn", "smote", "random"]
+# Uneven classes; the largest is 5, as nv is in HAM10000.
+SIZES = [12, 16, 30, 9, 25, 60, 8]
+
+
+def own_sampler(method, seed):
+    """imbalanced-learn's own, as anybody would call it."""
+    return {
+        "adasyn": ADASYN(random_state=seed, n_neighbors=5),
+        "smote": SMOTE(random_state=seed, k_neighbors=5),
+        "random": RandomOverSampler(random_state=seed),
+    }[method]
+
+
+def resample(images, labels, *, method="adasyn", n_neighbors=5, seed=3):
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    return mixing_matrix(pixels, labels, method=method, n_neighbors=n_neighbors, seed=seed)
+
+
+def synthetic():
+    """Images whose classes overlap, in mixed order."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat(range(7), SIZES))
+    brightness = 90 + 10 * labels[:, None, None, None]
+    images = brightness + rng.normal(0, 40, (len(labels), 6, 5, 3))
+    return images.clip(0, 255).astype(np.uint8), labels
+
+
+def photographs():
+    """Real ones, 30 of each class and 120 of nv."""
+    folder = SHARED / "ham10000_28"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there; LESIONS_SHARED names the folder above ham10000_28")
+    metadata = read_metadata(folder / "HAM10000_metadata.csv")
+    chosen = metadata[metadata.groupby("dx").cumcount() < 30 + 90 * (metadata["dx"] == "nv")]
+    files = {path.stem: path for path in folder.rglob("*.jpg")}
+    images = np.stack([read_image(files[image_id]) for image_id in chosen["image_id"]])
+    return images, chosen["dx"].map(LABELS).to_numpy()
+
+
+@pytest.fixture(scope="module", params=[synthetic, photographs])
+def world(request):
+    return request.param()
+
+
+# The same as imbalanced-learn on the pixels themselves
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_mixed_images_are_those_of_imbalanced_learn(world, method):
+    images, labels = world
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    expected, expected_labels = own_sampler(method, seed=3).fit_resample(pixels, labels)
+    mixing, mixed_labels = resample(images, labels, method=method)
+    np.testing.assert_array_equal(mixed_labels, expected_labels)
+    mixed = mix(mixing, images)
+    assert mixed.dtype == np.float32
+    assert mixed.shape == (len(expected), *images.shape[1:])
+    # Two float32 roundings of numbers up to 255: 255 * 2 ** -24 * 2 = 3e-5.
+    np.testing.assert_allclose(mixed.reshape(len(expected), -1), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "none"])
+def test_the_mixing_matrix_holds_weighted_means_of_at_most_two_images_of_one_class(world, method):
+    images, labels = world
+    mixing, mixed_labels = resample(images, labels, method=method)
+    assert mixing.dtype == np.float32
+    assert mixed_labels.dtype == np.uint8
+    assert mixing.shape == (len(mixed_labels), len(labels))
+    assert mixing.getnnz(axis=1).max() <= 2
+    assert mixing.data.min() > 0
+    np.testing.assert_allclose(mixing.sum(axis=1), 1, rtol=0, atol=1e-6)
+    identity = sparse.identity(len(labels), dtype=np.float32)
+    assert (mixing[: len(labels)] != identity).nnz == 0
+    np.testing.assert_array_equal(mixed_labels[: len(labels)], labels)
+    rows = np.repeat(range(len(mixed_labels)), mixing.getnnz(axis=1))
+    np.testing.assert_array_equal(mixed_labels[rows], labels[mixing.indices])
+
+
+@pytest.mark.parametrize("method", ["smote", "random"])
+def test_every_class_becomes_as_large_as_the_largest(method):
+    _, labels = resample(*synthetic(), method=method)
+    assert list(count_classes(labels).values()) == [60] * 7
+
+
+def test_adasyn_makes_the_classes_about_equally_large():
+    # It rounds each image's share of the 60 - n new ones, so a class of n errs by n / 2 at most.
+    _, labels = resample(*synthetic())
+    for size, n_after in zip(SIZES, count_classes(labels).values(), strict=True):
+        assert abs(n_after - 60) <= size / 2
+
+
+def test_without_a_method_the_training_images_stay_as_they_are():
+    images, labels = synthetic()
+    mixing, mixed_labels = resample(images, labels, method="none")
+    np.testing.assert_array_equal(mix(mixing, images), images)
+    np.testing.assert_array_equal(mixed_labels, labels)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_seed_draws_the_mixing(method):
+    first, again, other = (
+        resample(*synthetic(), method=method, seed=seed)[0] for seed in (1, 1, 2)
+    )
+    assert (first != again).nnz == 0
+    assert first.shape != other.shape or (first != other).nnz > 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_and_pixels_are_not_modified(method):
+    images, labels = synthetic()
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    before = labels.copy(), pixels.copy()
+    mixing_matrix(pixels, labels, method=method, n_neighbors=5, seed=3)
+    np.testing.assert_array_equal(labels, before[0])
+    np.testing.assert_array_equal(pixels, before[1])
+
+
+# Counts
+
+
+def test_classes_are_counted_by_name_also_those_without_images():
+    assert count_classes(np.array([5, 5, 0, 6], np.uint8)) == {
+        "akiec": 1,
+        "bcc": 0,
+        "bkl": 0,
+        "df": 0,
+        "mel": 0,
+        "nv": 2,
+        "vasc": 1,
+    }
+
+
+# What the methods refuse
+
+
+def without_change(images, labels, **settings):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 (its message is what is returned)
+        resample(images, labels, **settings)
+    return str(refused.value)
+
+
+def test_a_class_all_amid_its_own_kind_is_named_and_smote_is_the_way_out():
+    # vasc is far from all others, so that none of the five neighbours is of another class.
+    images, labels = synthetic()
+    images[labels == 6] = np.arange(8)[:, None, None, None]
+    images[labels != 6] = images[labels != 6].clip(100)
+    message = without_change(images, labels)
+    assert message == (
+        "balance.method: adasyn needs images of another class among the 5 nearest of some image "
+        "of every class; vasc has 8 training images, all amid their own; use method: smote"
+    )
+    resample(images, labels, method="smote")
+
+
+@pytest.mark.parametrize("method", ["adasyn", "smote"])
+@pytest.mark.parametrize("n_images", [2, 5])
+def test_a_class_with_too_few_images_is_named_and_so_are_three_ways_out(method, n_images):
+    images, labels = synthetic()
+    kept = (labels != 3) | (np.cumsum(labels == 3) <= n_images)
+    images, labels = images[kept], labels[kept]
+    message = without_change(images, labels, method=method)
+    assert message == (
+        f"balance.method: {method} needs more than n_neighbors = 5 training images of every class; "
+        f"df has {n_images} training images; lower balance.n_neighbors, use method: random, or "
+        f"bring more images"
+    )
+    resample(images, labels, method="random")
+    if n_images > 2:
+        resample(images, labels, method="smote", n_neighbors=n_images - 1)
+
+
+def test_one_image_more_than_neighbours_is_enough():
+    images, labels = synthetic()
+    kept = (labels != 3) | (np.cumsum(labels == 3) <= 6)
+    resample(images[kept], labels[kept], method="smote")
+    resample(images[kept], labels[kept], method="adasyn")
+
+
+def test_a_class_for_which_adasyn_rounds_to_no_new_image_is_named():
+    # bkl lacks one image of the largest class; each of its 59 gets some 1/59 of that, rounded to 0.
+    images, labels = synthetic()
+    extra = np.repeat(np.flatnonzero(labels == 2), 2)[:29]
+    images = np.concatenate([images, images[extra] ^ 1])
+    labels = np.concatenate([labels, labels[extra]])
+    assert (labels == 2).sum() == 59
+    message = without_change(images, labels)
+    assert message.startswith(
+        "balance.method: adasyn must make at least one new image of every smaller class; bkl has "
+        "59 training images, so near to the largest class that the number rounds to none; "
+        "use method: smote ("
+    )
+    resample(images, labels, method="smote")
+
+
+def test_one_class_alone_cannot_be_balanced():
+    message = without_change(np.zeros((9, 2, 2, 3), np.uint8), np.full(9, 5), method="random")
+    assert message.startswith("balance.method: random cannot resample the training images: ")

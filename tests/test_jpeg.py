@@ -1,0 +1,71 @@
+import cv2
+import numpy as np
+import pytest
+
+from lesions.jpeg import find_fault, refuse_broken
+
+
+def jpeg(seed=0, *, size=24, suffix=".jpg", options=()):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)
+    return cv2.imencode(suffix, pixels, options)[1].tobytes()
+
+
+WHOLE = jpeg(1, size=64)
+PROGRESSIVE = jpeg(1, size=64, options=(cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
+PNG = jpeg(1, suffix=".png")
+# A thumbnail has an end of its own, which must not be taken for the end of the photograph.
+APP1 = b"\xff\xe1" + (2 + len(WHOLE)).to_bytes(2, "big") + WHOLE
+THUMBNAIL = WHOLE[:2] + APP1 + WHOLE[2:]
+HALF = len(WHOLE) // 2
+CONTENTS = {
+    "half a file": (WHOLE[:HALF], f"cut off after {HALF} bytes, before the end"),
+    "all but the last byte": (WHOLE[:-1], f"cut off after {len(WHOLE) - 1} bytes"),
+    "half a progressive file": (PROGRESSIVE[:HALF], f"cut off after {HALF} bytes"),
+    "an end filled with zeros": (WHOLE[:HALF] + bytes(HALF), f"cut off after {2 * HALF} bytes"),
+    "half a file behind a whole thumbnail": (
+        THUMBNAIL[: len(APP1) + HALF],
+        f"cut off after {len(APP1) + HALF} bytes",
+    ),
+    "an empty file": (b"", r"the file is empty \(0 bytes\)"),
+    "a PNG": (PNG, rf"its {len(PNG)} bytes are no JPEG, they begin with b'\\x89PNG"),
+    "no image between start and end": (b"\xff\xd8\xff\xd9", "its 4 bytes cannot be decoded"),
+}
+
+
+@pytest.mark.parametrize(("content", "fault"), CONTENTS.values(), ids=CONTENTS)
+def test_a_file_that_is_no_complete_jpeg_is_refused(tmp_path, content, fault):
+    (tmp_path / "whole.jpg").write_bytes(WHOLE)
+    (tmp_path / "broken.jpg").write_bytes(content)
+    files = {name: tmp_path / f"{name[:-2]}.jpg" for name in ("whole 1", "broken 2", "broken 3")}
+    message = (
+        r"^every image must be a complete JPEG; 2 of 3 are not, "
+        rf"first broken 2: {fault}.*; fetch it again\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        refuse_broken(files)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        WHOLE + b"\0" * 999,
+        WHOLE + b"made by a camera",
+        PROGRESSIVE,
+        THUMBNAIL,
+        WHOLE + WHOLE[:HALF],
+    ],
+    ids=["zeros behind", "text behind", "progressive", "thumbnail", "half an image behind"],
+)
+def test_a_complete_jpeg_is_accepted_whatever_follows_it(tmp_path, content):
+    (tmp_path / "x.jpg").write_bytes(content)
+    refuse_broken({"x": tmp_path / "x.jpg"})
+
+
+@pytest.mark.parametrize("whole", [jpeg(3), jpeg(3, options=(cv2.IMWRITE_JPEG_PROGRESSIVE, 1))])
+def test_no_beginning_of_a_jpeg_passes_for_the_whole(tmp_path, whole):
+    path = tmp_path / "x.jpg"
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        assert find_fault(path), length
+    path.write_bytes(whole)
+    assert not find_fault(path)

@@ -1,0 +1,260 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lesions.params import ParamsError, read_params
+
+ROOT = Path(__file__).parents[1]
+PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
+COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+del COMMITTED["models"]["resnet50"]  # its settings are those of vgg16
+OPTIONAL = {("models", "cnn", "head", "filters")}  # only a network that convolves has it
+
+
+def leaves(part, keys=()):
+    """Give the keys that lead to each value that is no mapping."""
+    for key, value in part.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*keys, key))
+        else:
+            yield (*keys, key)
+
+
+def sections(part, keys=()):
+    """Give the keys that lead to each mapping, the whole file first."""
+    yield keys
+    for key, value in part.items():
+        if isinstance(value, dict):
+            yield from sections(value, (*keys, key))
+
+
+LEAVES = list(leaves(COMMITTED))
+SECTIONS = list(sections(COMMITTED))
+
+
+@pytest.fixture
+def refuse(tmp_path):
+    """Change the committed settings and give the message that refuses them."""
+
+    def refuse_changed(change):
+        params = copy.deepcopy(COMMITTED)
+        change(params)
+        file = tmp_path / "params.yaml"
+        file.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False))
+        with pytest.raises(ParamsError) as refused:
+            read_params(file)
+        return str(refused.value)
+
+    return refuse_changed
+
+
+def descend(params, keys):
+    for key in keys:
+        params = params[key]
+    return params
+
+
+def setting(keys, value):
+    return lambda params: descend(params, keys[:-1]).__setitem__(keys[-1], value)
+
+
+def dotted(keys):
+    return ".".join(keys)
+
+
+@pytest.mark.parametrize("file", [ROOT / "params.yaml", *PROFILES], ids=lambda file: file.name)
+def test_committed_settings_pass_and_are_given_as_they_stand(file):
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    params = read_params(file)
+    # Only what the file leaves out may be added: `filters` of a head that does not convolve.
+    assert params.model_dump(exclude_unset=True) == content
+
+
+@pytest.mark.parametrize("file", PROFILES, ids=lambda file: file.name)
+def test_a_profile_has_exactly_the_keys_of_params_yaml(file):
+    def shape(params):
+        return set(leaves({name: part for name, part in params.items() if name != "models"}))
+
+    profile = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert list(profile) == list(COMMITTED)
+    assert shape(profile) == shape(COMMITTED)
+    assert profile["profile"] == file.stem
+    model_keys = set(COMMITTED["models"]["vgg16"])
+    assert all(set(model) == model_keys for model in profile["models"].values())
+
+
+@pytest.mark.parametrize("keys", [keys for keys in LEAVES if keys not in OPTIONAL], ids=dotted)
+def test_a_missing_setting_is_refused_by_name(refuse, keys):
+    message = refuse(lambda params: descend(params, keys[:-1]).pop(keys[-1]))
+    assert f"  {dotted(keys)}: is missing" in message
+
+
+@pytest.mark.parametrize("keys", LEAVES, ids=dotted)
+def test_a_misspelt_setting_is_refused_by_name(refuse, keys):
+    def misspell(params):
+        section = descend(params, keys[:-1])
+        section[f"{keys[-1]}x"] = section.pop(keys[-1])
+
+    message = refuse(misspell)
+    assert f"  {dotted(keys)}x: no such setting; look for a misspelt name" in message
+    n_breaches = 1 if keys in OPTIONAL else 2  # without the right one, that is missing as well
+    assert message.startswith(f"{n_breaches} setting(s) in ")
+    assert len(message.splitlines()) == 1 + n_breaches
+
+
+@pytest.mark.parametrize("keys", SECTIONS[1:], ids=dotted)
+def test_a_section_must_be_a_mapping(refuse, keys):
+    message = refuse(setting(keys, "none"))
+    assert f"  {dotted(keys)}: " in message
+    assert "found 'none'" in message
+
+
+@pytest.mark.parametrize("keys", [keys for keys in SECTIONS if keys != ("models",)], ids=dotted)
+def test_an_unknown_setting_is_refused_in_every_section(refuse, keys):
+    message = refuse(lambda params: descend(params, keys).__setitem__("new", 1))
+    assert f"  {dotted((*keys, 'new'))}: " in message
+
+
+@pytest.mark.parametrize("keys", LEAVES, ids=dotted)
+@pytest.mark.parametrize("kind", ["text or number", "a mapping", "not a number"])
+def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(refuse, keys, kind):
+    value = descend(COMMITTED, keys)
+    is_text = isinstance(value, str) or keys[-1] == "column"
+    wrong = {
+        "text or number": 12 if is_text else str(value),
+        "a mapping": {} if keys[-1] != "backbone" else [],  # a backbone itself is a mapping
+        "not a number": float("nan"),
+    }[kind]
+    message = refuse(setting(keys, wrong))
+    assert f"  {dotted(keys)}: Input should be a" in message.replace("be '", "be a '")
+    assert f"found {wrong!r}" in message
+
+
+NUMBERS = [keys for keys in LEAVES if type(descend(COMMITTED, keys)) in (int, float)]
+NO_UPPER_BOUND = {"n_neighbors", "epochs", "batch_size"}
+
+
+@pytest.mark.parametrize("keys", NUMBERS, ids=dotted)
+def test_a_number_out_of_its_range_is_refused_with_key_and_value(refuse, keys):
+    for wrong in (-1, float("inf"), True, *[10**12] * (keys[-1] not in NO_UPPER_BOUND)):
+        message = refuse(setting(keys, wrong))
+        assert f"  {dotted(keys)}: " in message
+        assert f"found {wrong!r}" in message
+
+
+@pytest.mark.parametrize("wrong", [0, 8.5, "8", True])
+@pytest.mark.parametrize("key", ["filters", "dense_units"])
+def test_the_width_of_every_layer_is_checked(refuse, key, wrong):
+    message = refuse(setting(("models", "cnn", "head", key), [8, wrong]))
+    assert f"  models.cnn.head.{key}.1: " in message
+    assert f"found {wrong!r}" in message
+
+
+WORDS = [
+    ("data", "source"),
+    ("data", "extra_images"),
+    ("resize", "interpolation"),
+    ("resize", "crop"),
+    ("split", "by"),
+    ("balance", "method"),
+    ("models", "vgg16", "preprocessing"),
+    ("models", "vgg16", "keep_epoch"),
+    ("models", "vgg16", "backbone", "pooling"),
+]
+
+
+@pytest.mark.parametrize("keys", WORDS, ids=dotted)
+def test_another_word_is_refused_and_the_choices_are_named(refuse, keys):
+    message = refuse(setting(keys, "something"))
+    assert f"  {dotted(keys)}: Input should be '" in message
+    assert f"'{descend(COMMITTED, keys)}'" in message
+    assert "found 'something'" in message
+
+
+@pytest.mark.parametrize("wrong", ["weights.txt", "ImageNet", ".h5", ""])
+def test_weights_are_imagenet_random_or_a_weights_file(refuse, wrong):
+    message = refuse(setting(("models", "vgg16", "backbone", "weights"), wrong))
+    assert "models.vgg16.backbone.weights: String should match pattern" in message
+    assert f"found {wrong!r}" in message
+
+
+@pytest.mark.parametrize("name", ["my model", "../vgg16", "vgg.16", ""])
+def test_a_models_name_can_stand_in_a_files_name(refuse, name):
+    def rename(params):
+        params["models"][name] = params["models"].pop("vgg16")
+
+    assert f"models.{name}" in refuse(rename)
+
+
+def test_at_least_one_model_is_needed(refuse):
+    assert "  models: " in refuse(lambda params: params["models"].clear())
+
+
+@pytest.mark.parametrize("sizes", [(0.5, 0.5, 0.0), (0.5, 0.2, 0.3), (0.9, 0.9, 0.9)])
+def test_the_held_out_parts_must_leave_training_images(refuse, sizes):
+    test, val, cal = sizes
+    changes = {"test_size": test, "val_size": val, "cal_size": cal}
+    message = refuse(lambda params: params["split"].update(changes))
+    assert f"stay below 1, so that images are left to train on; they add up to {sum(sizes):g}" in (
+        message
+    )
+    assert "  split: " in message
+
+
+def test_there_is_always_a_test_part(refuse):
+    assert "split.test_size: " in refuse(setting(("split", "test_size"), 0.0))
+
+
+@pytest.mark.parametrize("column", [None, ""])
+def test_by_column_needs_a_column(refuse, column):
+    message = refuse(lambda params: params["split"].update(by="column", column=column))
+    assert "by: column needs the name of the metadata's column in 'column'" in message
+
+
+def test_without_a_backbone_there_is_no_imagenet_preprocessing(refuse):
+    message = refuse(setting(("models", "cnn", "preprocessing"), "imagenet"))
+    assert "models.cnn: " in message
+    assert "preprocessing: imagenet belongs to a backbone, and backbone is null" in message
+
+
+def test_without_a_backbone_there_are_no_features_to_standardise(refuse):
+    message = refuse(setting(("models", "cnn", "standardise"), True))
+    assert "standardise: true needs a backbone's features, and backbone is null" in message
+
+
+def test_every_breach_has_its_own_line(refuse):
+    def break_three(params):
+        params["seed"] = -1
+        params["resize"]["crop"] = "round"
+        del params["split"]["by"]
+
+    message = refuse(break_three)
+    assert message.startswith("3 setting(s) in ")
+    assert len(message.splitlines()) == 4
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ParamsError, match=r"params\.yaml must exist; run from the repository's fo"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("content", ["seed: [1", "\tseed: 1", "seed: 1\n seed: 2"])
+def test_what_is_no_yaml_is_told_with_the_line(tmp_path, content):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(ParamsError, match=r"params\.yaml must be YAML; (?s:.*)line [12]"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("content", ["", "# nothing", "- seed", "seed"])
+def test_a_file_without_settings_is_told(tmp_path, content):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(ParamsError, match="the file: "):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_settings_cannot_be_changed_after_reading():
+    params = read_params(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 1

@@ -1,0 +1,133 @@
+"""The whole pipeline, run by DVC itself in one clone; the tests build on one another, in order.
+
+The clone begins with two models; the third, ResNet50, is the one that is added.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+MODELS = ("cnn", "vgg16")
+OF_A_MODEL = ("features", "train", "predict", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def reproduced(clone):
+    """The clone after its first `dvc repro`, committed, with the stages that ran."""
+    ran = clone.repro()
+    clone.commit("reproduced")
+    return clone, ran
+
+
+def test_one_command_runs_every_stage_once(reproduced):
+    _, ran = reproduced
+    once = ["ingest", "explore", "encode", "resize", "split", "balance", "compare"]
+    each = [f"{stage}@{model}" for stage in OF_A_MODEL for model in MODELS]
+    assert sorted(ran) == sorted(once + each)
+
+
+def test_then_nothing_is_left_to_do_nor_to_commit(reproduced):
+    clone, _ = reproduced
+    assert "up to date" in clone.run("dvc", "repro", "--dry", "--allow-missing").splitlines()[-1]
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_a_clone_without_any_data_counts_as_current(reproduced, tmp_path):
+    clone, _ = reproduced
+    clone.run("git", "clone", "--quiet", ".", str(tmp_path / "fresh"))
+    dry = clone.run("dvc", "--cd", str(tmp_path / "fresh"), "repro", "--dry", "--allow-missing")
+    assert "up to date" in dry.splitlines()[-1]
+
+
+def test_every_model_says_something_of_every_image_that_it_was_not_trained_on(reproduced):
+    clone, _ = reproduced
+    partitions = pd.read_csv(clone.folder / "data/partitions.csv")
+    held_out = partitions.query("partition != 'train'")["image_id"].tolist()
+    for model in MODELS:
+        predictions = pd.read_csv(clone.folder / f"predictions/{model}.csv")
+        assert predictions["image_id"].tolist() == held_out
+        assert predictions.filter(like="p_").sum(axis=1).between(0.99999, 1.00001).all()
+
+
+def test_features_never_see_the_test_part(reproduced):
+    clone, _ = reproduced
+    sizes = json.loads((clone.folder / "metrics/split.json").read_text())
+    resampled = json.loads((clone.folder / "metrics/balance.json").read_text())["after"]
+    features = clone.folder / "data/features/vgg16"
+    assert len(np.load(features / "train.npy")) == sum(resampled.values())
+    assert len(np.load(features / "val.npy")) == sizes["n_val"]
+    files = sorted(file.name for file in features.iterdir())
+    assert files == ["frozen.keras", "train.npy", "val.npy"]
+
+
+def test_a_forced_second_run_gives_the_same_lock_byte_for_byte(reproduced):
+    clone, ran = reproduced
+    lock = (clone.folder / "dvc.lock").read_bytes()
+    assert sorted(clone.repro("--force")) == sorted(ran)
+    assert (clone.folder / "dvc.lock").read_bytes() == lock
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_an_edit_of_one_models_epochs_reruns_only_its_training_and_what_follows(reproduced):
+    clone, _ = reproduced
+    clone.edit(lambda params: params["models"]["vgg16"].update(epochs=1))
+    ran = clone.repro()
+    assert ran == ["train@vgg16", "predict@vgg16", "evaluate@vgg16", "compare"]
+
+
+def test_metrics_and_params_diff_show_what_that_edit_changed(reproduced):
+    clone, _ = reproduced
+    assert "models.vgg16.epochs" in clone.run("dvc", "params", "diff")
+    assert "metrics/evaluation/vgg16.json" in clone.run("dvc", "metrics", "diff", "--all")
+
+
+def test_an_edit_of_evaluate_reruns_no_tensorflow_stage(reproduced):
+    clone, _ = reproduced
+    clone.edit(lambda params: params["evaluate"].update(decimals=3))
+    ran = clone.repro()
+    assert sorted(ran) == sorted([*(f"evaluate@{model}" for model in MODELS), "compare"])
+
+
+def test_a_new_model_is_one_entry_and_only_it_runs(reproduced):
+    clone, _ = reproduced
+
+    def add(params):
+        params["models"]["resnet50"] = params["models"]["vgg16"] | {
+            "architecture": "resnet50",
+            "backbone": {"weights": "random", "pooling": "average"},
+        }
+
+    clone.edit(add)
+    assert clone.repro() == [*(f"{stage}@resnet50" for stage in OF_A_MODEL), "compare"]
+    table = pd.read_csv(clone.folder / "plots/comparison.csv")
+    assert set(table["model"]) == {*MODELS, "resnet50"}
+
+
+def test_a_dropped_model_leaves_the_comparison_and_nothing_else_runs(reproduced):
+    clone, _ = reproduced
+    clone.edit(lambda params: params["models"].pop("resnet50"))
+    assert clone.repro() == ["compare"]
+    table = pd.read_csv(clone.folder / "plots/comparison.csv")
+    assert set(table["model"]) == set(MODELS)
+
+
+def test_an_experiment_is_one_command_and_shows_beside_the_others(reproduced):
+    clone, _ = reproduced
+    clone.run("git", "clean", "-fdq", "metrics", "plots", "predictions")
+    clone.commit("edited")
+    clone.run("dvc", "exp", "run", "--quiet", "-S", "models.cnn.epochs=3", "--name", "longer")
+    shown = clone.run("dvc", "exp", "show", "--only-changed", "--csv")
+    assert "longer" in shown
+    assert "models.cnn.epochs" in shown
+
+
+def test_plots_show_and_plots_diff_draw_every_plot(reproduced):
+    clone, _ = reproduced
+    clone.run("dvc", "plots", "show", "--out", "shown")
+    clone.run("dvc", "plots", "diff", "HEAD", "longer", "--out", "compared")
+    for folder in ("shown", "compared"):
+        page = (clone.folder / folder / "index.html").read_text()
+        for title in ("Images by diagnosis", "Learning curves, loss", "Confusion, shares"):
+            assert title in page

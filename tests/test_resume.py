@@ -1,0 +1,175 @@
+import hashlib
+import os
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lesions import resume
+from lesions.resume import digest, load_state, save_state
+from lesions.training import Progress
+
+
+class Variable:
+    def __init__(self, value):
+        self.value = np.asarray(value)
+
+    def assign(self, value):
+        self.value = np.asarray(value)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.value, dtype)
+
+
+class Network:
+    """What of a Keras model matters here."""
+
+    def __init__(self, weights, variables):
+        self.weights = [np.asarray(weight) for weight in weights]
+        self.optimizer = types.SimpleNamespace(variables=[Variable(value) for value in variables])
+
+    def get_weights(self):
+        return self.weights
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+
+@pytest.fixture
+def network():
+    # More than ten arrays, so that their order must not be that of their names' first digits.
+    return Network([np.full((2, 3), n, np.float32) for n in range(12)], [np.int64(7), [0.5, 1.5]])
+
+
+@pytest.fixture
+def progress():
+    history = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-17}]
+    return Progress(history=history, best_epoch=1, best_weights=[np.arange(3), np.eye(2)])
+
+
+def blank():
+    return Network([np.zeros((2, 3), np.float32)] * 12, [np.int64(0), [0.0, 0.0]])
+
+
+# State
+
+
+def test_a_state_is_given_back_to_the_last_bit(network, progress, tmp_path):
+    save_state(tmp_path / "new" / "state.npz", network, progress)
+    other = blank()
+    loaded = load_state(tmp_path / "new" / "state.npz", other, Progress())
+    assert loaded.history == progress.history
+    assert loaded.best_epoch == 1
+    for found, expected in (
+        (loaded.best_weights, progress.best_weights),
+        (other.weights, network.weights),
+        (other.optimizer.variables, network.optimizer.variables),
+    ):
+        assert len(found) == len(expected)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+            assert np.asarray(a).dtype == np.asarray(b).dtype
+
+
+def test_without_a_state_nothing_is_changed(network, tmp_path):
+    before = [weight.copy() for weight in network.weights]
+    blank_progress = Progress()
+    assert load_state(tmp_path / "state.npz", network, blank_progress) is blank_progress
+    np.testing.assert_array_equal(network.weights, before)
+
+
+def test_only_the_finished_state_is_read(network, progress, tmp_path):
+    (tmp_path / "state.unfinished").write_bytes(b"half")
+    assert load_state(tmp_path / "state.npz", network, Progress()).history == []
+    save_state(tmp_path / "state.npz", network, progress)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_a_state_that_cannot_be_written_leaves_the_last_one_whole(
+    network, progress, tmp_path, monkeypatch
+):
+    path = tmp_path / "state.npz"
+    save_state(path, network, progress)
+    before = path.read_bytes()
+
+    def write_half(stream, **arrays):
+        stream.write(before[: len(before) // 2])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(resume.np, "savez", write_half)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(path, blank(), Progress(history=[{"epoch": 3}]))
+    assert path.read_bytes() == before
+    assert len(load_state(path, blank(), Progress()).history) == 2
+
+
+# Digest
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    (tmp_path / "features" / "deep").mkdir(parents=True)
+    for name in ("labels.csv", "features/train.npy", "features/deep/val.npy"):
+        (tmp_path / name).write_text(name)
+    return [tmp_path / "labels.csv", tmp_path / "features"]
+
+
+def test_a_digest_is_sixteen_hexadecimal_digits_and_can_be_repeated(inputs):
+    first = digest("seed 1", inputs)
+    assert len(first) == 16
+    assert int(first, 16) >= 0
+    assert digest("seed 1", inputs) == first
+
+
+def test_a_digest_follows_from_the_settings(inputs):
+    assert digest("seed 1", inputs) != digest("seed 2", inputs)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "features/train.npy", "features/deep/val.npy"])
+def test_a_digest_follows_from_the_content_of_every_input(inputs, tmp_path, name):
+    before = digest("", inputs)
+    (tmp_path / name).write_text("another")
+    assert digest("", inputs) != before
+    (tmp_path / name).write_text(name)
+    assert digest("", inputs) == before
+
+
+def test_a_digest_does_not_follow_from_times_and_places(inputs, tmp_path):
+    before = digest("", inputs)
+    os.utime(inputs[0], (1, 1))
+    (tmp_path / "elsewhere").mkdir()
+    moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in inputs]
+    assert digest("", moved) == before
+
+
+def test_a_digest_follows_from_the_code_that_is_loaded(inputs, tmp_path, monkeypatch):
+    before = digest("", inputs)
+    code = tmp_path / "code.py"
+    code.write_text("1")
+    module = types.SimpleNamespace(__file__=str(code))
+    monkeypatch.setitem(sys.modules, "lesions.networks.mine", module)
+    with_module = digest("", inputs)
+    code.write_text("2")
+    assert len({before, with_module, digest("", inputs)}) == 3
+
+
+@pytest.mark.parametrize("name", ["lesions.stage", "lesions.params", "lesion", "numpy.mine"])
+def test_a_digest_does_not_follow_from_settings_code_or_other_packages(
+    inputs, tmp_path, monkeypatch, name
+):
+    before = digest("", inputs)
+    (tmp_path / "code.py").write_text("1")
+    module = types.SimpleNamespace(__file__=str(tmp_path / "code.py"))
+    monkeypatch.setitem(sys.modules, name, module)
+    assert digest("", inputs) == before
+
+
+def test_a_digest_is_that_of_settings_inputs_and_code_in_this_order(inputs, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("lesions.")]:
+        monkeypatch.delitem(sys.modules, name)
+    total = hashlib.sha256(b"seed 1")
+    for path in ("features/deep/val.npy", "features/train.npy"):
+        total.update(hashlib.sha256(path.encode()).digest())
+    assert digest("seed 1", [Path(inputs[1])]) == total.hexdigest()[:16]

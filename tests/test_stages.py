@@ -1,0 +1,106 @@
+"""The stages that need no TensorFlow, each by its own `main`, on photographs in a folder."""
+
+import json
+import os
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("LESIONS_SHARED", ROOT / ".." / "shared")).resolve()
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture
+def run_until_balance(tmp_path, monkeypatch):
+    """Run the stages up to `balance` in an empty folder, on `source`, with other settings."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.chdir(tmp_path)
+
+    def run(source, **changes):
+        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params["data"].update(source="folder", path=str(source))
+        for section, settings in changes.items():
+            params[section].update(settings)
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        for stage in ("ingest", "explore", "encode", "resize", "split", "balance"):
+            words = STAGES[stage]["cmd"].replace("${data.path}", str(source)).split()
+            monkeypatch.setattr(sys, "argv", words[1:])
+            runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+        return tmp_path
+
+    return run
+
+
+def test_a_folder_of_photographs_becomes_labels_images_partitions_and_mixing(
+    small_world, run_until_balance
+):
+    made = run_until_balance(small_world, balance={"n_neighbors": 3})
+    metadata = pd.read_csv(small_world / "HAM10000_metadata.csv")
+    labels = pd.read_csv(made / "data/labels.csv")
+    images = np.load(made / "data/images.npy")
+    partitions = pd.read_csv(made / "data/partitions.csv")
+    pd.testing.assert_frame_equal(labels[metadata.columns], metadata)
+    assert images.shape == (len(metadata), 32, 32, 3)
+    assert partitions["image_id"].tolist() == metadata["image_id"].tolist()
+    # Row 4 of the array is the photograph of row 4 of the labels.
+    bgr = cv2.imread(str(made / "data/raw" / labels["image_path"][4]))
+    assert (images[4] == cv2.resize(bgr, (32, 32))[:, :, ::-1]).all()
+    counts = json.loads((made / "metrics/balance.json").read_text())
+    trained = labels["dx"][partitions["partition"] == "train"]
+    assert counts["before"] == trained.value_counts().sort_index().to_dict()
+
+
+def test_the_photographs_in_data_raw_are_hard_links_to_the_users_own(
+    small_world, run_until_balance
+):
+    made = run_until_balance(small_world, balance={"method": "none"})
+    for photograph in small_world.rglob("*.jpg"):
+        linked = next((made / "data/raw").rglob(photograph.name))
+        assert linked.samefile(photograph)
+
+
+def test_a_square_crop_comes_before_resizing(small_world, run_until_balance):
+    settings = {"size": 16, "crop": "square", "interpolation": "area"}
+    made = run_until_balance(small_world, resize=settings, balance={"method": "random"})
+    labels = pd.read_csv(made / "data/labels.csv")
+    bgr = cv2.imread(str(made / "data/raw" / labels["image_path"][0]))
+    # 600 × 450: the central square leaves out (600 - 450) / 2 = 75 columns on either side.
+    square = cv2.resize(bgr[:, 75:525], (16, 16), interpolation=cv2.INTER_AREA)
+    assert (np.load(made / "data/images.npy")[0] == square[:, :, ::-1]).all()
+
+
+def test_a_column_of_the_metadata_may_decide_the_split(small_world, run_until_balance, tmp_path):
+    source = shutil.copytree(small_world, tmp_path / "source")
+    metadata = pd.read_csv(source / "HAM10000_metadata.csv")
+    words = ["train", "test", "train", "val", "train", "cal"]
+    metadata["published"] = [words[row % 6] for row in range(len(metadata))]
+    metadata.to_csv(source / "HAM10000_metadata.csv", index=False)
+    made = run_until_balance(
+        source, split={"by": "column", "column": "published"}, balance={"method": "random"}
+    )
+    partitions = pd.read_csv(made / "data/partitions.csv")
+    assert partitions["partition"].tolist() == metadata["published"].tolist()
+
+
+def test_seventy_original_photographs_go_through(run_until_balance):
+    source = SHARED / "ham10000_sample"
+    if not source.is_dir():
+        pytest.skip(f"no {source}; set LESIONS_SHARED to the folder that holds ham10000_sample")
+    made = run_until_balance(source)
+    split = json.loads((made / "metrics/split.json").read_text())
+    # 70 lesions of one photograph each: a fifth is tested, a tenth validates.
+    assert split == {
+        "n_train": 49,
+        "n_val": 7,
+        "n_cal": 0,
+        "n_test": 14,
+        "n_test_sharing_a_lesion_with_train": 0,
+    }

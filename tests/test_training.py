@@ -1,0 +1,257 @@
+import re
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+from lesions.runtime import keras, prepare_tensorflow
+from lesions.training import Batches, train
+
+N_TRAIN, EPOCHS = 26, 5
+
+
+def rows(n, seed):
+    """Images of 4 px and labels that have nothing to do with them, so that val_loss soon rises."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 4, 4, 1)).astype(np.float32), rng.integers(0, 7, n)
+
+
+INPUTS, LABELS = rows(N_TRAIN, seed=0)
+VALIDATION = rows(14, seed=1)
+
+
+def build():
+    """Build a network with all that carries a state: batch normalisation and dropout."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(3)
+    layers = [
+        keras.Input((4, 4, 1)),
+        keras.layers.Conv2D(3, 3, activation="relu"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.4),
+        keras.layers.Dense(8, activation="relu"),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(7, activation="softmax"),
+    ]
+    return keras.Sequential(layers)
+
+
+def run(folder, *, read=INPUTS.__getitem__, on_epoch=lambda history: None, **changes):
+    """Train from the start, or from what `folder` keeps; give network, history and epoch kept."""
+    settings = {
+        "validation": VALIDATION,
+        "learning_rate": 0.03,
+        "batch_size": 8,
+        "epochs": EPOCHS,
+        "keep_epoch": "val_loss",
+        "seed": 1,
+    }
+    histories = []
+
+    def keep(history):
+        histories.append(history)
+        on_epoch(history)
+
+    network = build()
+    state = folder / "state.npz"
+    kept = train(network, read, LABELS, state=state, on_epoch=keep, **settings | changes)
+    assert state.exists()  # until the caller has saved the network
+    return network, histories, kept
+
+
+def assert_same(run_a, run_b):
+    (network_a, histories_a, kept_a), (network_b, histories_b, kept_b) = run_a, run_b
+    assert kept_a == kept_b
+    pd.testing.assert_frame_equal(histories_a[-1], histories_b[-1], check_exact=True)
+    for a, b in zip(network_a.get_weights(), network_b.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Stopped(Exception):
+    """Stands for what may end a training: a full disk, Ctrl+C."""
+
+
+def stop_after(epoch):
+    def stop(history):
+        if len(history) == epoch:
+            raise Stopped
+
+    return stop
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("unbroken"))
+
+
+# The same settings, the same result
+
+
+def test_training_can_be_repeated_to_the_last_bit(unbroken, tmp_path):
+    assert_same(run(tmp_path), unbroken)
+
+
+def test_a_stopped_training_is_taken_up_and_ends_with_the_same_bits(unbroken, tmp_path, capsys):
+    epoch = EPOCHS - 1
+    with pytest.raises(Stopped):
+        run(tmp_path, on_epoch=stop_after(epoch))
+    assert (tmp_path / "state.npz").is_file()
+    (tmp_path / "state.unfinished").write_bytes(b"a kill left half a state")
+    capsys.readouterr()
+    resumed = run(tmp_path)
+    assert f"taking up after epoch {epoch} of {EPOCHS}" in capsys.readouterr().out
+    assert_same(resumed, unbroken)
+    # What was trained before comes first, so that the learning curve is whole at any time.
+    assert [len(history) for history in resumed[1]] == list(range(epoch, EPOCHS + 1))
+
+
+def test_a_training_stopped_after_its_first_and_its_last_epoch_only_ends(unbroken, tmp_path):
+    for epoch in (1, EPOCHS):
+        with pytest.raises(Stopped):
+            run(tmp_path, on_epoch=stop_after(epoch))
+
+    def read(_):
+        raise AssertionError("nothing is left to train")
+
+    assert_same(run(tmp_path, read=read), unbroken)
+
+
+def test_a_killed_training_is_taken_up_and_ends_with_the_same_bits(tmp_path):
+    # This file, run as a program, trains slowly; it is killed within its third epoch (or, on a
+    # machine that has much else to do, a later one).
+    command = [sys.executable, "-u", __file__, tmp_path]
+    with subprocess.Popen([*command, "slowly"], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                time.sleep(0.3)
+                process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert (tmp_path / "killed" / "state.npz").is_file()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert re.search("taking up after epoch [234] of 5", done.stdout)
+    with np.load(tmp_path / "result.npz") as result:
+        n_weights = len(build().get_weights())
+        assert len(result.files) == 2 * (n_weights + 2)
+        for name in [name for name in result.files if name.startswith("killed")]:
+            unbroken = result[name.replace("killed", "unbroken")]
+            np.testing.assert_array_equal(result[name], unbroken, err_msg=name)
+
+
+# Which epoch is kept
+
+
+@pytest.mark.parametrize(
+    ("keep_epoch", "best"),
+    [
+        ("val_loss", lambda history: history["val_loss"].idxmin()),
+        ("val_accuracy", lambda history: history["val_accuracy"].idxmax()),
+        ("last", lambda history: EPOCHS - 1),
+    ],
+)
+def test_the_weights_are_those_of_the_epoch_that_is_kept(unbroken, tmp_path, keep_epoch, best):
+    network, histories, kept = (
+        unbroken if keep_epoch == "val_loss" else run(tmp_path, keep_epoch=keep_epoch)
+    )
+    history = histories[-1]
+    assert history["epoch"].tolist() == list(range(1, EPOCHS + 1))
+    assert kept == history["epoch"][best(history)]
+    row = history.set_index("epoch").loc[kept]
+    # scikit-learn's opinion of the network that is given back.
+    inputs, labels = VALIDATION
+    probabilities = network.predict_on_batch(inputs).astype(float)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    loss = log_loss(labels, probabilities, labels=range(7))
+    assert row["val_loss"] == pytest.approx(loss, rel=1e-5)
+    accuracy = accuracy_score(labels, probabilities.argmax(axis=1))
+    assert row["val_accuracy"] == pytest.approx(accuracy, rel=1e-6)
+
+
+def test_the_epochs_differ_so_that_keeping_one_means_something(unbroken):
+    _, histories, kept = unbroken
+    assert kept < EPOCHS
+    assert histories[-1]["val_loss"].is_unique
+
+
+# What is read
+
+
+def test_without_a_validation_part_all_rows_are_read_and_the_last_epoch_is_kept(unbroken, tmp_path):
+    batches, orders = [], []
+
+    def read(order):
+        batches.append(order.tolist())
+        return INPUTS[order]
+
+    def order_of_epoch(history):
+        # 26 rows in batches of 8: 8 + 8 + 8 + 2. What Keras looks at before it starts comes first.
+        last = batches[-4:]
+        assert sorted(map(len, last)) == [2, 8, 8, 8]
+        orders.append(list(chain(*last)))
+        batches.clear()
+
+    _, histories, kept = run(
+        tmp_path, read=read, on_epoch=order_of_epoch, epochs=3, validation=None, seed=2
+    )
+    assert kept == 3
+    assert list(histories[-1]) == ["epoch", "accuracy", "loss"]
+    assert [sorted(order) for order in orders] == [list(range(N_TRAIN))] * 3
+    assert orders[0] != orders[1] != orders[2]
+    # Another seed than `unbroken` has, but the same initial weights, see `build`.
+    assert histories[-1]["loss"][0] != unbroken[1][-1]["loss"][0]
+
+
+def test_the_last_batch_is_as_small_as_it_must_be():
+    batches = Batches(INPUTS.__getitem__, LABELS, np.arange(N_TRAIN)[::-1], 8)
+    assert len(batches) == 4
+    inputs, labels = batches[3]
+    np.testing.assert_array_equal(inputs, INPUTS[[1, 0]])
+    np.testing.assert_array_equal(labels, LABELS[[1, 0]])
+
+
+def test_inputs_and_labels_are_not_modified(unbroken):
+    np.testing.assert_array_equal(INPUTS, rows(N_TRAIN, seed=0)[0])
+    np.testing.assert_array_equal(LABELS, rows(N_TRAIN, seed=0)[1])
+
+
+def test_the_network_is_left_without_an_optimizer(unbroken):
+    assert not unbroken[0].compiled
+
+
+# Faults
+
+
+def test_a_loss_that_is_not_finite_is_told_with_the_way_out(tmp_path):
+    message = (
+        r"loss must stay finite; it is nan after epoch 1; lower the .*learning_rate \(1e\+30\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "state.npz").exists()  # or the next run would go on from there
+
+
+def main(folder, slowly):
+    prepare_tensorflow(seed=1, threads=2)
+
+    def read(order):
+        time.sleep(0.2 if slowly else 0)
+        return INPUTS[order]
+
+    results = {}
+    for name in ("killed", "unbroken"):
+        network, histories, kept = run(folder / name, read=read)
+        results[f"{name} history"] = histories[-1].to_numpy()
+        results[f"{name} kept"] = kept
+        results |= {f"{name} {n}": weight for n, weight in enumerate(network.get_weights())}
+    np.savez(folder / "result.npz", **results)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), slowly=len(sys.argv) > 2)
