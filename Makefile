@@ -7,6 +7,9 @@ BIN := .venv/bin
 STAMP := .venv/stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# A .venv whose Python is gone (moved, upgraded) counts as not made.
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint format dag readme record clean
 
@@ -16,13 +19,14 @@ help:  ## List the verbs
 setup: $(STAMP)  ## Make .venv and install everything, at exact versions
 
 # The stamp is written last, so that a set-up that broke half-way is made again.
-$(STAMP): requirements.txt constraints.txt pyproject.toml
+$(STAMP): requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python must be 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
 	         "name another one: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "Python must have its venv module; $(PYTHON) has none;" \
 	         "on Debian and Ubuntu 'apt install python3-venv' brings it"; exit 1; }
+	@echo "Installing into .venv; it takes some minutes and 3 GB"
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
@@ -30,21 +34,21 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 
 repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes that profile first
 	@$(BIN)/python tools/profiles.py use $(PROFILE)
-	dvc repro
+	$(BIN)/dvc repro
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
 
 test: $(STAMP)  ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## Check style, format and who imports what
-	ruff check .
-	ruff format --check .
-	lint-imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(STAMP)  ## Mend what ruff can mend
-	ruff check --fix .
-	ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 dag: $(STAMP)  ## Print the pipeline as a Mermaid graph, one chain for every model
 	@$(BIN)/python tools/dag.py
@@ -55,6 +59,6 @@ readme: $(STAMP)  ## Fill the README's tables and graph from what they quote
 record: $(STAMP)  ## Copy params and metrics to results/NAME, which the README quotes
 	@$(BIN)/python tools/profiles.py record $(NAME)
 
-clean:  ## Remove what can be made again; the DVC cache stays
-	rm -rf .venv .resume .pytest_cache .ruff_cache .import_linter_cache dvc_plots
+clean:  ## Remove .venv and what the tools made; data, cache and half-done trainings stay
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache dvc_plots
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ import pandas as pd
 from lesions.comparison import (
     PUBLISHED,
     compare_models,
+    describe_run,
     gather_curves,
     in_short,
     to_markdown,
@@ -29,8 +30,11 @@ def main():
     )
     paths.comparison.write_text(json.dumps(in_short(table), indent=2) + "\n")
     table.to_csv(paths.table, index=False)
-    markdown = to_markdown(table, note=CAVEATS[params.data.source])
-    paths.markdown.write_text(markdown, encoding="utf-8")
+    random = [
+        name for name, m in params.models.items() if m.backbone and m.backbone.weights == "random"
+    ]
+    note = describe_run(params.profile, params.split.by, random, CAVEATS[params.data.source])
+    paths.markdown.write_text(to_markdown(table, note=note), encoding="utf-8")
     gathered = gather_curves({model: pd.read_csv(file) for model, file in curves.items()})
     gathered.to_csv(paths.learning_curves, index=False)
 

@@ -3,11 +3,12 @@
 from lesions.folder import find_images
 from lesions.metadata import encode_labels, read_metadata
 from lesions.stage import read_paths
+from lesions.taxonomy import METADATA
 
 
 def main():
     paths = read_paths(__doc__, "raw", "labels")
-    metadata = read_metadata(paths.raw / "HAM10000_metadata.csv")
+    metadata = read_metadata(paths.raw / METADATA)
     labels = encode_labels(metadata, find_images(paths.raw))
     labels.to_csv(paths.labels, index=False)
 

@@ -6,12 +6,13 @@ from lesions.folder import find_images
 from lesions.images import read_image
 from lesions.metadata import read_metadata
 from lesions.stage import read_params, read_paths
+from lesions.taxonomy import METADATA
 
 
 def main():
     paths = read_paths(__doc__, "raw", "cohort", "contact_sheet")
     params = read_params()
-    metadata = read_metadata(paths.raw / "HAM10000_metadata.csv")
+    metadata = read_metadata(paths.raw / METADATA)
 
     paths.cohort.mkdir(exist_ok=True)
     for name, table in describe_cohort(metadata).items():

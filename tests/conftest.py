@@ -78,13 +78,22 @@ def clone(tmp_path_factory):
     """A clone of two models, with settings so small that the whole pipeline takes a minute."""
 
     def make_small(params):
-        params["data"].update(n_images=90, seed=1)
-        params["balance"].update(n_neighbors=3)
-        for model in params["models"].values():
-            model.update(epochs=2)
-            model["head"].update(dense_units=[8])
-        params["models"]["cnn"]["head"].update(filters=[4, 4])
-        del params["models"]["resnet50"]
+        params["data"].update(source="demo", path="data/source", n_images=90, seed=1)
+        params["balance"].update(method="adasyn", n_neighbors=3)
+        params["split"].update(by="lesion", test_size=0.2, val_size=0.1)
+        shared = {
+            "input_size": 32,
+            "head": {"dense_units": [8], "dropout": 0.3},
+            "learning_rate": 0.001,
+            "batch_size": 32,
+            "epochs": 2,
+            "keep_epoch": "val_loss",
+        }
+        cnn = {"architecture": "cnn", "backbone": None, "preprocessing": "unit"}
+        cnn |= shared | {"standardise": False, "head": {"filters": [4, 4]} | shared["head"]}
+        backbone = {"weights": "random", "pooling": "flatten"}
+        vgg16 = {"architecture": "vgg16", "backbone": backbone, "preprocessing": "imagenet"}
+        params["models"] = {"cnn": cnn, "vgg16": vgg16 | shared | {"standardise": True}}
 
     made = Clone(tmp_path_factory.mktemp("clone"))
     made.edit(make_small)

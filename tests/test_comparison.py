@@ -13,11 +13,13 @@ from lesions.comparison import (
     MEASURES,
     PUBLISHED,
     compare_models,
+    describe_run,
     gather_curves,
     in_short,
     to_markdown,
 )
 from lesions.metrics import CAVEATS, headline
+from lesions.taxonomy import NOT_A_MEDICAL_DEVICE
 
 ROOT = Path(__file__).parents[1]
 
@@ -173,3 +175,12 @@ def test_the_stage_puts_the_papers_numbers_beside_ours_only_in_its_profile(
     )
     assert len(pd.read_csv("plots/learning_curves.csv")) == 2 * len(models)
     assert CAVEATS[params["data"]["source"]] in Path("metrics/comparison.md").read_text("utf-8")
+
+
+def test_what_a_reader_must_know_stands_below_the_table():
+    text = describe_run("mine", "lesion", ["vgg16"], "Synthetic.")
+    assert text == (
+        "Profile mine, test images split by lesion. The backbones of vgg16 have random weights. "
+        f"Synthetic. {NOT_A_MEDICAL_DEVICE}"
+    )
+    assert "random" not in describe_run("paper", "image", [], "")

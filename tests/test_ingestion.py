@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lesions.folder import find_images
-from lesions.ingestion import METADATA, PARTS, find_metadata, ingest_folder
+from lesions.ingestion import find_metadata, ingest_folder
 from lesions.metadata import encode_labels, read_metadata
-from lesions.taxonomy import CODES, COLUMNS
+from lesions.taxonomy import CODES, COLUMNS, METADATA, PARTS
 
 SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 IDS = [f"ISIC_{n}" for n in range(1, 8)]

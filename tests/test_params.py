@@ -258,3 +258,10 @@ def test_settings_cannot_be_changed_after_reading():
     params = read_params(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         params.seed = 1
+
+
+def test_a_small_number_as_dvc_writes_it_is_read_as_a_number(tmp_path):
+    text = (ROOT / "params.yaml").read_text()
+    file = tmp_path / "params.yaml"
+    file.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-05"))
+    assert read_params(file).models["cnn"].learning_rate == 1e-5

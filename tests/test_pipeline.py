@@ -4,6 +4,8 @@ The clone begins with two models; the third, ResNet50, is the one that is added.
 """
 
 import json
+import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -77,10 +79,18 @@ def test_an_edit_of_one_models_epochs_reruns_only_its_training_and_what_follows(
     assert ran == ["train@vgg16", "predict@vgg16", "evaluate@vgg16", "compare"]
 
 
-def test_metrics_and_params_diff_show_what_that_edit_changed(reproduced):
+def test_a_record_keeps_settings_metrics_and_the_note_that_was_there(reproduced):
     clone, _ = reproduced
-    assert "models.vgg16.epochs" in clone.run("dvc", "params", "diff")
-    assert "metrics/evaluation/vgg16.json" in clone.run("dvc", "metrics", "diff", "--all")
+    record = (sys.executable, "tools/profiles.py", "record", "mine")
+    clone.run(*record)
+    note = clone.folder / "results/mine/README.md"
+    note.write_text("On my machine.")
+    clone.run(*record)
+    assert note.read_text() == "On my machine."
+    for name in ("params.yaml", "metrics/comparison.md"):
+        assert (clone.folder / "results/mine" / name).read_text() == (
+            clone.folder / name
+        ).read_text()
 
 
 def test_an_edit_of_evaluate_reruns_no_tensorflow_stage(reproduced):
@@ -113,21 +123,21 @@ def test_a_dropped_model_leaves_the_comparison_and_nothing_else_runs(reproduced)
     assert set(table["model"]) == set(MODELS)
 
 
-def test_an_experiment_is_one_command_and_shows_beside_the_others(reproduced):
+def test_the_commands_that_the_readme_prints_work(reproduced):
     clone, _ = reproduced
-    clone.run("git", "clean", "-fdq", "metrics", "plots", "predictions")
+    clone.run("git", "clean", "-fdq", "metrics", "plots", "predictions", "results")
     clone.commit("edited")
-    clone.run("dvc", "exp", "run", "--quiet", "-S", "models.cnn.epochs=3", "--name", "longer")
-    shown = clone.run("dvc", "exp", "show", "--only-changed", "--csv")
-    assert "longer" in shown
-    assert "models.cnn.epochs" in shown
-
-
-def test_plots_show_and_plots_diff_draw_every_plot(reproduced):
-    clone, _ = reproduced
-    clone.run("dvc", "plots", "show", "--out", "shown")
-    clone.run("dvc", "plots", "diff", "HEAD", "longer", "--out", "compared")
-    for folder in ("shown", "compared"):
-        page = (clone.folder / folder / "index.html").read_text()
-        for title in ("Images by diagnosis", "Learning curves, loss", "cnn, images"):
-            assert title in page
+    readme = (clone.folder / "README.md").read_text()
+    commands = re.findall(r"^\$ (dvc .*)$", readme, re.MULTILINE)
+    printed = {
+        command: clone.run(*command.split())
+        for command in commands
+        if "my_photographs" not in command
+    }
+    assert len(printed) == 6
+    assert "models.cnn.epochs" in printed["dvc exp show --only-changed"]
+    assert "models.cnn.epochs" in printed["dvc params diff"]
+    assert "metrics/evaluation/cnn.json" in printed["dvc metrics diff"]
+    page = (clone.folder / "dvc_plots/index.html").read_text()
+    for title in ("Images by diagnosis", "Learning curves, loss", "cnn, images"):
+        assert title in page

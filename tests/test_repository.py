@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_the_flags_of_a_stage_are_paths_that_it_declares(stage):
             out if isinstance(out, str) else next(iter(out)) for out in body(stage).get(kind, [])
         ]
     known = {*body(stage)["deps"], *outs, "${key}", ".resume/${key}"}
-    words = body(stage)["cmd"].split()
+    words = shlex.split(body(stage)["cmd"])
     for flag, value in zip(words[2::2], words[3::2], strict=True):
         assert flag.startswith("--")
         assert value in known, f"{flag} {value} of {stage} is no dep and no out"
@@ -119,7 +120,7 @@ def test_the_flags_of_a_stage_are_paths_that_it_declares(stage):
 def test_no_model_has_left_files_behind():
     for folder in ("metrics/evaluation", "metrics/classes", "plots/curves", "predictions"):
         stems = {Path(name).stem for name in tracked_files() if name.startswith(f"{folder}/")}
-        assert stems - {".gitignore"} == set(PARAMS["models"]), folder
+        assert stems <= set(PARAMS["models"]), folder
 
 
 def test_the_library_never_imports_a_stage():

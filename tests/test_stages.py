@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def run_until_balance(tmp_path, monkeypatch):
             params[section].update(settings)
         Path("params.yaml").write_text(yaml.safe_dump(params))
         for stage in ("ingest", "explore", "encode", "resize", "split", "balance"):
-            words = STAGES[stage]["cmd"].replace("${data.path}", str(source)).split()
+            words = shlex.split(STAGES[stage]["cmd"].replace("${data.path}", str(source)))
             monkeypatch.setattr(sys, "argv", words[1:])
             runpy.run_path(str(ROOT / words[1]), run_name="__main__")
         return tmp_path

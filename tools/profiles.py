@@ -3,81 +3,101 @@
 Run from the repository's folder: `python tools/profiles.py use|moved|record [NAME]`.
 """
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from lesions.stage import read_params
+
 PARAMS = Path("params.yaml")
-PROFILES = Path("profiles")
-CODE = ("params.yaml", "dvc.yaml", "src", "stages")
+WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
+WHAT_COMES_OUT = ("metrics", "plots", "predictions")
 
 
-def committed_params() -> str:
-    """Give `params.yaml` as the last commit has it, which is the profile `demo`."""
-    show = ["git", "show", "HEAD:params.yaml"]
-    return subprocess.run(show, check=True, capture_output=True, text=True).stdout
-
-
-def read_profiles() -> dict[str, str]:
-    """Give the text of every profile by its name."""
-    files = sorted(PROFILES.glob("*.yaml"))
-    return {"demo": committed_params()} | {file.stem: file.read_text() for file in files}
+def ask(*command: str) -> str:
+    """Give what a command prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def use(name: str) -> None:
-    """Make `name` the current `params.yaml`, unless that would lose somebody's edits."""
-    profiles = read_profiles()
-    if name not in profiles:
-        sys.exit(f"PROFILE must be one of {', '.join(profiles)}; found {name!r}")
-    if PARAMS.exists() and PARAMS.read_text() not in profiles.values():
-        sys.exit(
-            "params.yaml has edits of yours, which a profile would overwrite; keep them with "
-            f"'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout params.yaml', "
-            f"then run 'make repro PROFILE={name}' again"
-        )
-    PARAMS.write_text(profiles[name])
+    """Make the profile `name` the current `params.yaml`, unless that would lose somebody's edits.
+
+    `demo` is `params.yaml` as the last commit has it. Whether a profile is taken or not, the
+    settings are checked before anything runs.
+    """
+    files = {file.stem: file for file in sorted(Path("profiles").glob("*.yaml"))}
+    if name and name not in {"demo", *files}:
+        sys.exit(f"PROFILE must be one of demo, {', '.join(files)}; found {name!r}")
+    if name:
+        demo = ask("git", "show", "HEAD:params.yaml")
+        committed = {ask("git", "show", f"HEAD:{path}") for path in committed_profiles()}
+        if PARAMS.read_text() not in {demo, *committed, *(f.read_text() for f in files.values())}:
+            sys.exit(
+                "params.yaml has edits of yours, which a profile would overwrite; keep them with "
+                "'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout "
+                f"params.yaml', then run 'make repro PROFILE={name}' again. To run a profile with "
+                "edits: take it first, then edit params.yaml, then run 'make repro' without PROFILE"
+            )
+        PARAMS.write_text(demo if name == "demo" else files[name].read_text())
+    read_params()
+
+
+def committed_profiles() -> list[str]:
+    """Give the paths of the profiles in the last commit."""
+    return ask("git", "ls-tree", "--name-only", "HEAD", "profiles/").split()
 
 
 def moved() -> None:
-    """Say which committed metrics a run of the committed code did not reproduce."""
-    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *CODE]).returncode:
+    """Say which committed results a run of the committed code and settings did not reproduce."""
+    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *WHAT_RUNS]).returncode:
         return
-    diff = ["dvc", "metrics", "diff", "HEAD"]
-    changes = subprocess.run(diff, check=True, capture_output=True, text=True).stdout
-    if changes.strip():
+    files = ask("git", "diff", "--name-only", "HEAD", "--", *WHAT_COMES_OUT)
+    if files:
         print(
-            "\nThese metrics are not the committed ones. TensorFlow's last digits depend on the "
-            f"kind of CPU, and training makes them grow:\n\n{changes}"
+            "\nThese results are not the committed ones, most likely because TensorFlow's last "
+            f"digits depend on the kind of CPU, and training makes them grow:\n\n{files}\n"
+            f"{ask('dvc', 'metrics', 'diff', 'HEAD')}"
         )
 
 
 def record(name: str) -> None:
-    """Copy settings and metrics to `results/<name>`; what was there before goes."""
+    """Copy settings and metrics to `results/<name>`; a README.md that lies there stays."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        sys.exit(f"NAME must be of letters, digits, - and _, as in NAME=paper; found {name!r}")
+    dry = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], capture_output=True)
+    if b"up to date" not in dry.stdout:
+        sys.exit("params.yaml and metrics/ must belong together; run 'make repro' first")
     folder = Path("results") / name
+    new = Path("results") / f"{name}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree("metrics", new / "metrics")
+    shutil.copy(PARAMS, new)
+    shutil.copy("plots/learning_curves.csv", new)
     note = folder / "README.md"
-    kept = note.read_text() if note.exists() else None
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree("metrics", folder / "metrics", ignore=shutil.ignore_patterns(".gitignore"))
-    shutil.copy(PARAMS, folder)
-    shutil.copy("plots/learning_curves.csv", folder)
-    if kept is None:
-        kept = f"# {name}\n\nSay here which data, which machine and which command gave this.\n"
-    note.write_text(kept)
+    if note.exists():
+        shutil.copy(note, new)
+    else:
+        hint = "Say here which data, which machine and which command gave this."
+        (new / "README.md").write_text(f"# {name}\n\n{hint}\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
     print(f"recorded in {folder}; see that {note} says which data and which machine")
 
 
 def main() -> None:
     """Run the verb that the first argument names."""
-    verb, names = sys.argv[1], sys.argv[2:]
-    if verb == "use" and names:
-        use(names[0])
+    verb, name = sys.argv[1], (sys.argv[2:] or [""])[0]
+    if verb == "use":
+        use(name)
     elif verb == "moved":
         moved()
     elif verb == "record":
-        if not names:
-            sys.exit("record needs a name: make record NAME=paper")
-        record(names[0])
+        record(name)
+    else:
+        sys.exit(f"the verb must be use, moved or record; found {verb!r}")
 
 
 if __name__ == "__main__":

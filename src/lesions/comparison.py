@@ -1,8 +1,10 @@
 """All models side by side: their scores, the paper's, and their learning curves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+
+from lesions.taxonomy import NOT_A_MEDICAL_DEVICE
 
 MEASURES = (
     "n_images",
@@ -113,6 +115,14 @@ def to_markdown(table: pd.DataFrame, *, note: str = "") -> str:
         lines.append([row["model"], row["source"], *single, *triples, _number(row[MEASURES[-1]])])
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"{text}\n\n{note}\n" if note else f"{text}\n"
+
+
+def describe_run(profile: str, split_by: str, random: Sequence[str], caveat: str) -> str:
+    """Say what a reader of the table must know: protocol, random weights, what it is not."""
+    sentences = [f"Profile {profile}, test images split by {split_by}."]
+    if random:
+        sentences.append(f"The backbones of {', '.join(random)} have random weights.")
+    return " ".join([*sentences, caveat, NOT_A_MEDICAL_DEVICE]).replace("  ", " ")
 
 
 def _number(value: float, decimals: int | None = None) -> str:

@@ -18,8 +18,7 @@ from tqdm import tqdm
 from lesions.camera import take_photograph
 from lesions.cohort import make_cohort
 from lesions.drawing import draw_lesion
-from lesions.ingestion import METADATA, PARTS
-from lesions.taxonomy import CODES
+from lesions.taxonomy import CODES, METADATA, PARTS
 
 JPEG_QUALITY = 90
 Seed = int | Sequence[int]
@@ -125,7 +124,7 @@ def _run_in_threads(write, lesions, *, n_images, n_workers):
     try:
         with ThreadPoolExecutor(n_workers or os.cpu_count()) as workers:
             done = workers.map(write, lesions)
-            with tqdm(total=n_images, desc="drawing", unit="photo") as bar:
+            with tqdm(total=n_images, desc="drawing", unit="photo", disable=None) as bar:
                 for n_drawn in done:
                     bar.update(n_drawn)
     finally:

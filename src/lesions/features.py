@@ -34,7 +34,7 @@ def extract_features(
     """
     forward = tf.function(lambda pixels: frozen(pixels, training=False), reduce_retracing=True)
     for start in tqdm(
-        range(0, mixing.shape[0], batch_size), desc=frozen.name, unit="batch", mininterval=1
+        range(0, mixing.shape[0], batch_size), desc=frozen.name, unit="batch", disable=None
     ):
         rows = slice(start, start + batch_size)
         out[rows] = forward(tf.constant(mix(mixing[rows], images))).numpy()

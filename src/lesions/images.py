@@ -78,5 +78,5 @@ def resize_images(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(fill, range(len(paths)))
-        for _ in tqdm(done, total=len(paths), desc="resize", unit="image", mininterval=1):
+        for _ in tqdm(done, total=len(paths), desc="resize", unit="image", disable=None):
             pass

@@ -10,10 +10,9 @@ from pathlib import Path, PurePosixPath
 from lesions.folder import BY_ID, Image, list_files, refuse_copies, walk
 from lesions.jpeg import refuse_broken
 from lesions.metadata import read_metadata
+from lesions.taxonomy import METADATA, PARTS
 from lesions.zips import holds, list_members, unpack
 
-METADATA = "HAM10000_metadata.csv"
-PARTS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 METADATA_NAMES = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")
 
 # Another file system, one without hard links, a file of another owner, a file with too many links.

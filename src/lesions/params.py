@@ -1,5 +1,6 @@
 """The one schema of `params.yaml`: names, types, ranges and what excludes what."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,15 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader that also reads 1e-05, as DVC writes it, as a number (YAML 1.2)."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 class ParamsError(ValueError):
@@ -143,7 +153,7 @@ def read_params(path: Path) -> Params:
         If the file is missing, is no YAML, or breaks the schema; every breach has its own line.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise ParamsError(f"{path} must exist; run from the repository's folder") from None
     except yaml.YAMLError as error:

@@ -1,6 +1,6 @@
 """Keras and TensorFlow: imported quietly, and set so that the same settings give the same bytes.
 
-Every module that needs them takes `keras` from here, so that the first import is this one.
+Every module of ours that needs them imports this one first, so that nothing else starts them.
 """
 
 import contextlib

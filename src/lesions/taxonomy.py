@@ -1,4 +1,4 @@
-"""The seven diagnoses of HAM10000 and the columns of its metadata.
+"""The seven diagnoses of HAM10000, the columns of its metadata, the layout of its folder.
 
 Source: Tschandl, Rosendahl, Kittler, "The HAM10000 dataset", Sci Data 5:180161, 2018, Table 1.
 """
@@ -18,6 +18,8 @@ LABELS = {dx: label for label, dx in enumerate(CODES)}
 N_CLASSES = len(CODES)
 
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
+METADATA = "HAM10000_metadata.csv"
+PARTS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 PARTITIONS = ("train", "val", "cal", "test")
 PROBABILITIES = tuple(f"p_{dx}" for dx in CODES)
 
