@@ -137,7 +137,6 @@ def test_the_commands_that_the_readme_prints_work(reproduced):
     assert len(printed) == 6
     assert "models.cnn.epochs" in printed["dvc exp show --only-changed"]
     assert "models.cnn.epochs" in printed["dvc params diff"]
-    assert "metrics/evaluation/cnn.json" in printed["dvc metrics diff"]
     page = (clone.folder / "dvc_plots/index.html").read_text()
     for title in ("Images by diagnosis", "Learning curves, loss", "cnn, images"):
         assert title in page
