@@ -60,5 +60,5 @@ record: $(STAMP)  ## Copy params and metrics to results/NAME, which the README q
 	@$(BIN)/python tools/profiles.py record $(NAME)
 
 clean:  ## Remove .venv and what the tools made; data, cache and half-done trainings stay
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache dvc_plots
+	rm -rf .venv src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots
 	find . -name __pycache__ -prune -exec rm -rf {} +

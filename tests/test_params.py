@@ -265,3 +265,16 @@ def test_a_small_number_as_dvc_writes_it_is_read_as_a_number(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-05"))
     assert read_params(file).models["cnn"].learning_rate == 1e-5
+
+
+def test_an_architecture_without_a_file_and_a_bad_name_are_refused(tmp_path):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["models"]["vgg 16"] = params["models"]["vgg16"] | {"architecture": "alexnet"}
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params))
+    with pytest.raises(ParamsError) as refused:
+        read_params(file)
+    assert "networks/alexnet.py; there are cnn, resnet50, vgg16; found 'alexnet'" in str(
+        refused.value
+    )
+    assert "a model's name may have letters, digits, - and _ only" in str(refused.value)

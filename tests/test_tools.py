@@ -12,6 +12,7 @@ def profiles(clone, monkeypatch):
     def run(*words, fails=False):
         return clone.run(sys.executable, "tools/profiles.py", *words, fails=fails)
 
+    (clone.folder / "data/source/HAM10000_metadata.csv").touch()
     yield run
     clone.run("git", "checkout", "--quiet", ".")
 
@@ -22,6 +23,14 @@ def test_a_profile_becomes_the_settings_and_the_demonstration_comes_back(clone, 
     profiles("use", "paper")
     assert params.read_text() == (clone.folder / "profiles/paper.yaml").read_text()
     profiles("use", "demo")
+    assert params.read_text() == committed
+
+
+def test_a_profile_without_its_data_changes_nothing(clone, profiles):
+    (clone.folder / "data/source/HAM10000_metadata.csv").unlink()
+    params = clone.folder / "params.yaml"
+    committed = params.read_text()
+    assert "says under 'The data' where to get it" in profiles("use", "paper", fails=True)
     assert params.read_text() == committed
 
 

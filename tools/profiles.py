@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lesions import params
+from lesions.ingestion import find_metadata
 from lesions.stage import read_params
 
 PARAMS = Path("params.yaml")
@@ -40,8 +42,20 @@ def use(name: str) -> None:
                 f"params.yaml', then run 'make repro PROFILE={name}' again. To run a profile with "
                 "edits: take it first, then edit params.yaml, then run 'make repro' without PROFILE"
             )
+        if name != "demo":
+            check_data(files[name])
         PARAMS.write_text(demo if name == "demo" else files[name].read_text())
     read_params()
+
+
+def check_data(profile: Path) -> None:
+    """Stop, with `params.yaml` as it is, where a profile's data are not there."""
+    data = params.read_params(profile).data
+    try:
+        if data.source == "folder":
+            find_metadata(data.path)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{error}\nREADME.md says under 'The data' where to get it. Nothing was changed.")
 
 
 def committed_profiles() -> list[str]:

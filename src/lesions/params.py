@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -114,6 +114,17 @@ class Model(Section):
     epochs: Count
     keep_epoch: Literal["val_loss", "val_accuracy", "last"]
 
+    @field_validator("architecture")
+    @classmethod
+    def _has_a_file(cls, name: str) -> str:
+        files = sorted((Path(__file__).parent / "networks").glob("[a-z]*.py"))
+        known = [file.stem for file in files if file.stem != "parts"]
+        if name not in known:
+            raise ValueError(
+                f"must have a file src/lesions/networks/{name}.py; there are {', '.join(known)}"
+            )
+        return name
+
     @model_validator(mode="after")
     def _only_a_backbone_has_features(self) -> Self:
         if self.backbone is None and self.preprocessing == "imagenet":
@@ -173,4 +184,6 @@ def _describe(breach) -> str:
         return f"  {key}: no such setting; look for a misspelt name"
     if breach["type"] == "missing":
         return f"  {key}: is missing; params.yaml in Git shows every setting"
+    if breach["loc"][-1:] == ("[key]",):
+        return f"  {key}: a model's name may have letters, digits, - and _ only"
     return f"  {key}: {breach['msg']}; found {breach['input']!r}"

@@ -120,10 +120,10 @@ def _read_column(labels: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def _check_training_part(labels: pd.DataFrame, partitions: pd.DataFrame) -> None:
-    trained = set(labels.loc[partitions["partition"] == "train", "dx"])
-    absent = [dx for dx in CODES if dx not in trained]
+    trained_images = labels.loc[partitions["partition"] == "train", "dx"]
+    absent = [dx for dx in CODES if dx not in set(trained_images)]
     if absent:
         raise ValueError(
-            f"every class must have training images; {', '.join(absent)} has none of "
-            f"{len(labels)} images; change split in params.yaml or bring more images"
+            f"every class must have training images; none of the {len(trained_images)} has "
+            f"{', '.join(absent)}; bring more images, or change split in params.yaml"
         )
