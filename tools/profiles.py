@@ -55,7 +55,10 @@ def check_data(profile: Path) -> None:
         if data.source == "folder":
             find_metadata(data.path)
     except (ValueError, OSError) as error:
-        sys.exit(f"{error}\nREADME.md says under 'The data' where to get it. Nothing was changed.")
+        sys.exit(
+            f"{error}\nREADME.md says under 'The data' where to get it; if it lies elsewhere, set "
+            f"data.path in {profile}. Nothing was changed."
+        )
 
 
 def committed_profiles() -> list[str]:
