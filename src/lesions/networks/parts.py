@@ -117,7 +117,7 @@ def _with_weights(application: Callable, shape: tuple, weights: str) -> keras.Mo
     if weights == "imagenet":
         try:
             return application(weights="imagenet", include_top=False, input_shape=shape)
-        except Exception as error:
+        except Exception as error:  # nothing narrower: Keras raises it bare where a download fails
             raise ValueError(
                 f"backbone.weights: imagenet needs the weights of {name}, and they could not be "
                 f"downloaded; bring ~/.keras/models from a machine that has them, or there call "
