@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PROFILE ?=
 NAME ?=
+SEEDS ?= 5
 BIN := .venv/bin
 STAMP := .venv/stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format dag readme record clean
+.PHONY: help setup repro repeat report test lint format dag readme record clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -37,6 +38,12 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes that profi
 	$(BIN)/dvc repro
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
+
+repeat: $(STAMP)  ## Run the study SEEDS=5 times, seed or fold moving; print mean and spread
+	@$(BIN)/python tools/repeat.py $(SEEDS)
+
+report: $(STAMP)  ## Make plots/report.html, the whole study on one page
+	$(BIN)/dvc repro report
 
 test: $(STAMP)  ## Run the tests
 	$(BIN)/pytest -n 2 --dist loadfile

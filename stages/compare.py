@@ -1,40 +1,66 @@
-"""Stage `compare`: put all models side by side, their scores and their learning curves."""
+"""Stage `compare`: put all models side by side, and say which differences are real."""
 
 import json
 
 import pandas as pd
 
+from lesions.bootstrap import Protocol
 from lesions.comparison import (
-    PUBLISHED,
     compare_models,
+    compare_pairs,
     describe_run,
     gather_curves,
     in_short,
     to_markdown,
 )
-from lesions.metrics import CAVEATS
-from lesions.stage import model_files, read_params, read_paths
+from lesions.metrics import CAVEATS, to_json
+from lesions.published import PUBLISHED
+from lesions.stage import model_files, read_params, read_paths, read_scores
 
 
 def main():
-    paths = read_paths(
-        __doc__, "evaluations", "curves", "comparison", "table", "learning_curves", "markdown"
-    )
+    inputs = ("evaluations", "details", "predictions", "calibrations", "labels", "curves")
+    outputs = ("comparison", "differences", "markdown", "table", "learning_curves")
+    paths = read_paths(__doc__, *inputs, *outputs)
     params = read_params()
-    evaluations = model_files(paths.evaluations, params.models, suffix=".json")
-    curves = model_files(paths.curves, params.models, suffix=".csv")
+    settings = params.evaluate
 
-    table = compare_models(
-        {model: json.loads(file.read_text()) for model, file in evaluations.items()},
-        published=PUBLISHED.get(params.profile),
-    )
-    paths.comparison.write_text(json.dumps(in_short(table), indent=2) + "\n")
+    evaluations = read_scores(paths.evaluations, params)
+    details = read_scores(paths.details, params)
+    intervals = {
+        model: {source: found["headline"] for source, found in sources.items()}
+        for model, sources in details.items()
+    }
+    table = compare_models(evaluations, intervals, published=PUBLISHED.get(params.profile))
     table.to_csv(paths.table, index=False)
+    paths.comparison.write_text(to_json(in_short(table), decimals=settings.decimals))
+
+    predictions = model_files(paths.predictions, params.models, ".csv")
+    calibrations = model_files(paths.calibrations, params.models, ".json")
+    protocol = Protocol(
+        settings.n_resamples, settings.confidence, settings.calibration_bins, params.seed
+    )
+    pairs = compare_pairs(
+        {model: pd.read_csv(file) for model, file in predictions.items()},
+        {model: json.loads(file.read_text()) for model, file in calibrations.items()},
+        pd.read_csv(paths.labels),
+        protocol,
+    )
+    differences = {"protocol": protocol._asdict(), "pairs": pairs}
+    paths.differences.write_text(to_json(differences, decimals=settings.decimals))
     random = [
         name for name, m in params.models.items() if m.backbone and m.backbone.weights == "random"
     ]
-    note = describe_run(params.profile, params.split.by, random, CAVEATS[params.data.source])
+    note = describe_run(
+        params.profile,
+        params.split.by,
+        settings.confidence,
+        random,
+        pairs,
+        CAVEATS[params.data.source],
+    )
     paths.markdown.write_text(to_markdown(table, note=note), encoding="utf-8")
+    curves = model_files(paths.curves, params.models, ".csv")
     gathered = gather_curves({model: pd.read_csv(file) for model, file in curves.items()})
     gathered.to_csv(paths.learning_curves, index=False)
 

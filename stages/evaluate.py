@@ -1,34 +1,36 @@
-"""Stage `evaluate`: score one model's predictions on the test part, class by class and in sum."""
+"""Stage `evaluate`: score one model on the test part, by class and subgroup, with intervals."""
+
+import json
 
 import pandas as pd
 
+from lesions.evaluation import evaluate, gather_test, make_tables
 from lesions.figures import confusion_heatmap
-from lesions.metrics import (
-    CAVEATS,
-    confusion,
-    details,
-    headline,
-    name_predictions,
-    take_partition,
-    to_json,
-)
+from lesions.metrics import CAVEATS, to_json
 from lesions.stage import read_params, read_paths
 from lesions.taxonomy import CODES
 
+INPUTS = ("predictions", "labels", "groups", "partitions")
+TABLES = ("confusion", "roc", "precision_recall", "reliability", "referral", "submission")
+
 
 def main():
-    paths = read_paths(
-        __doc__, "name", "predictions", "evaluation", "classes", "confusion", "heatmap"
-    )
+    outputs = ("evaluation", "details", "heatmap", *TABLES)
+    paths = read_paths(__doc__, "name", *INPUTS, "calibration", *outputs)
     params = read_params()
-    decimals = params.evaluate.decimals
+    settings = params.evaluate.model_dump(exclude={"decimals", "n_mistakes"})
 
-    test = take_partition(pd.read_csv(paths.predictions), "test")
-    paths.evaluation.write_text(to_json(headline(*test), decimals=decimals))
-    paths.classes.write_text(to_json(details(*test), decimals=decimals))
-    name_predictions(*test).to_csv(paths.confusion, index=False)
+    test = gather_test(**{name: pd.read_csv(getattr(paths, name)) for name in INPUTS})
+    calibration = json.loads(paths.calibration.read_text(encoding="utf-8"))
+    headline, details = evaluate(test, calibration=calibration, seed=params.seed, **settings)
+    for path, scores in ((paths.evaluation, headline), (paths.details, details)):
+        path.write_text(to_json(scores, decimals=params.evaluate.decimals), encoding="utf-8")
+    bins = params.evaluate.calibration_bins
+    for name, table in make_tables(test, calibration=calibration, calibration_bins=bins).items():
+        table.to_csv(getattr(paths, name), index=False)
+    matrix = pd.DataFrame(details["confusion"]).T.to_numpy()
     title, note = f"{paths.name}, test part", CAVEATS[params.data.source]
-    heatmap = confusion_heatmap(confusion(*test), CODES, title=title, note=note)
+    heatmap = confusion_heatmap(matrix, CODES, title=title, note=note)
     heatmap.savefig(paths.heatmap, metadata={"Software": None})
 
 

@@ -9,12 +9,14 @@ from lesions.stage import read_params, read_paths
 
 
 def main():
-    paths = read_paths(__doc__, "labels", "partitions", "counts")
+    paths = read_paths(__doc__, "labels", "groups", "partitions", "counts")
     params = read_params()
     labels = pd.read_csv(paths.labels)
-    partitions = partition_images(labels, seed=params.seed, **dict(params.split))
+    groups = pd.read_csv(paths.groups)
+    partitions = partition_images(labels, groups, seed=params.seed, **dict(params.split))
     partitions.to_csv(paths.partitions, index=False)
-    paths.counts.write_text(json.dumps(describe_split(labels, partitions), indent=2) + "\n")
+    counts = describe_split(labels, partitions, groups)
+    paths.counts.write_text(json.dumps(counts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

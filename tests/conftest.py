@@ -80,7 +80,8 @@ def clone(tmp_path_factory):
     def make_small(params):
         params["data"].update(source="demo", path="data/source", n_images=90, seed=1)
         params["balance"].update(method="adasyn", n_neighbors=3)
-        params["split"].update(by="lesion", test_size=0.2, val_size=0.1)
+        params["split"].update(by="group", test_size=0.2, val_size=0.1, cal_size=0.1)
+        params["evaluate"].update(n_resamples=100)
         shared = {
             "input_size": 32,
             "head": {"dense_units": [8], "dropout": 0.3},
@@ -93,7 +94,10 @@ def clone(tmp_path_factory):
         cnn |= shared | {"standardise": False, "head": {"filters": [4, 4]} | shared["head"]}
         backbone = {"weights": "random", "pooling": "flatten"}
         vgg16 = {"architecture": "vgg16", "backbone": backbone, "preprocessing": "imagenet"}
-        params["models"] = {"cnn": cnn, "vgg16": vgg16 | shared | {"standardise": True}}
+        params["models"] = {
+            "cnn": cnn,
+            "vgg16": vgg16 | shared | {"standardise": True, "keep_epoch": "last"},
+        }
 
     made = Clone(tmp_path_factory.mktemp("clone"))
     made.edit(make_small)

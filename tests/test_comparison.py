@@ -1,27 +1,24 @@
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
+from lesions.bootstrap import Protocol
 from lesions.comparison import (
     IN_SHORT,
     MEASURES,
-    PUBLISHED,
     compare_models,
+    compare_pairs,
     describe_run,
     gather_curves,
     in_short,
+    say_differences,
     to_markdown,
 )
-from lesions.metrics import CAVEATS, headline
-from lesions.taxonomy import NOT_A_MEDICAL_DEVICE
-
-ROOT = Path(__file__).parents[1]
+from lesions.metrics import headline
+from lesions.published import PUBLISHED
+from lesions.taxonomy import NOT_A_MEDICAL_DEVICE, PROBABILITIES
 
 # The paper's tables: precision, recall and F1 of each class, and its images in the test part.
 SUPPORTS = [69, 93, 228, 28, 226, 1338, 21]
@@ -48,7 +45,29 @@ PER_CLASS = {
 
 
 def scores(**changes):
-    return {"n_images": 10} | dict.fromkeys(MEASURES[1:], 0.5) | changes
+    return {"n_images": 10, "n_lesions": 9} | dict.fromkeys(MEASURES[2:], 0.5) | changes
+
+
+def with_ends(evaluations):
+    """Give intervals of .1 below to .1 above each value of `IN_SHORT`."""
+    return {
+        model: {
+            source: {
+                name: {
+                    "value": found[name],
+                    "low": None if found[name] is None else found[name] - 0.1,
+                    "high": None if found[name] is None else found[name] + 0.1,
+                }
+                for name in IN_SHORT
+            }
+            for source, found in sources.items()
+        }
+        for model, sources in evaluations.items()
+    }
+
+
+def compared(evaluations, published=None):
+    return compare_models(evaluations, with_ends(evaluations), published=published)
 
 
 @pytest.mark.parametrize("model", ["cnn", "vgg16"])
@@ -75,59 +94,130 @@ def test_published_numbers_are_measures_of_ours():
             assert set(measures) <= set(MEASURES)
 
 
-def test_the_headline_gives_all_measures_in_their_order():
-    assert tuple(headline(np.array([5, 4]), np.full((2, 7), 1 / 7))) == MEASURES
+def test_the_headline_gives_the_same_measures():
+    assert {*headline(np.array([5, 4]), np.full((2, 7), 1 / 7), calibration_bins=5)} == {
+        *MEASURES[2:],
+        "n_images",
+    }
 
 
 def test_models_stand_in_the_given_order_each_before_its_published_numbers():
-    table = compare_models(
-        {"vgg16": scores(accuracy=0.6), "mine": scores(), "cnn": scores(accuracy=0.7)},
-        published=PUBLISHED["paper"],
+    table = compared(
+        {
+            "vgg16": {"measured": scores(accuracy=0.6), "on isic": scores(accuracy=0.4)},
+            "mine": {"measured": scores()},
+            "cnn": {"measured": scores(accuracy=0.7)},
+        },
+        PUBLISHED["paper"],
     )
     assert table[["model", "source"]].to_numpy().tolist() == [
         ["vgg16", "measured"],
+        ["vgg16", "on isic"],
         ["vgg16", "published"],
         ["mine", "measured"],
         ["cnn", "measured"],
         ["cnn", "published"],
+        ["resnet50", "published"],
     ]
-    assert table["accuracy"].tolist() == [0.6, 0.636, 0.5, 0.7, 0.72]
-    assert table["n_images"].tolist() == [10, 2003, 10, 10, 2003]
-    assert np.isnan(table.loc[4, "roc_auc_macro"])
+    assert table["accuracy"].tolist() == [0.6, 0.4, 0.636, 0.5, 0.7, 0.72, 0.2486]
+    assert table["n_images"].tolist() == [10, 10, 2003, 10, 10, 2003, 2003]
+    assert table["accuracy_low"].tolist()[:2] == [0.5, pytest.approx(0.3)]
+    assert np.isnan(table.loc[5, ["roc_auc_macro", "accuracy_high"]].astype(float)).all()
 
 
 def test_an_evaluation_without_a_measure_is_refused_by_name():
-    lacking = {name: value for name, value in scores().items() if name != "f1_macro"}
-    with pytest.raises(
-        ValueError, match=r"that of cnn lacks f1_macro; run 'dvc repro evaluate@cnn"
-    ):
-        compare_models({"vgg16": scores(), "cnn": lacking})
+    lacking = scores()
+    del lacking["matthews"]
+    with pytest.raises(ValueError, match=r"that of cnn \(on isic\) lacks matthews; run 'dvc"):
+        compare_models({"vgg16": {"measured": scores()}, "cnn": {"on isic": lacking}}, {
+            "vgg16": with_ends({"vgg16": {"measured": scores()}})["vgg16"]
+        })  # fmt: skip
 
 
 def test_the_short_form_has_measured_numbers_only_and_can_be_written_as_json():
-    table = compare_models(
-        {"cnn": scores(accuracy=0.7, roc_auc_macro=None), "new": scores()},
-        published=PUBLISHED["paper"],
+    table = compared(
+        {"cnn": {"measured": scores(accuracy=0.7, roc_auc_macro=None)}, "new": {"on x": scores()}},
+        PUBLISHED["paper"],
     )
     short = in_short(table)
     assert json.loads(json.dumps(short, allow_nan=False)) == short
-    assert short["cnn"] == dict.fromkeys(IN_SHORT, 0.5) | {"accuracy": 0.7, "roc_auc_macro": None}
-    assert list(short) == ["cnn", "new"]
+    assert short["cnn"]["measured"]["accuracy"] == {
+        "value": 0.7,
+        "low": pytest.approx(0.6),
+        "high": pytest.approx(0.8),
+    }
+    assert short["cnn"]["measured"]["roc_auc_macro"] == {"value": None, "low": None, "high": None}
+    assert {model: list(sources) for model, sources in short.items()} == {
+        "cnn": ["measured"],
+        "new": ["on x"],
+    }
 
 
-def test_markdown_shows_scores_as_they_are_triples_at_two_decimals_and_a_dash_for_none():
-    measured = dict(
-        zip(MEASURES, (12, 0.7192, 0.5, 0.534, 0.515, 0.52, 0.7, 0.7, 0.7), strict=False)
-    )
-    published = {"n_images": 2003, "accuracy": 0.72}
-    evaluations = {"cnn": measured | {"roc_auc_macro": None}}
-    text = to_markdown(compare_models(evaluations, published={"cnn": published}), note="Synthetic.")
+def test_markdown_shows_intervals_triples_and_a_dash_for_none():
+    measured = scores(accuracy=0.7192, precision_macro=0.534, recall_macro=0.516, f1_macro=0.52)
+    evaluations = {"cnn": {"measured": measured | {"roc_auc_macro": None}}}
+    published = {"cnn": {"n_images": 2003, "accuracy": 0.72}}
+    text = to_markdown(compared(evaluations, published), note="Synthetic.")
     assert text.splitlines()[2:] == [
-        "| cnn | measured | 12 | 0.7192 | 0.5 | 0.53 / 0.52 / 0.52 | 0.70 / 0.70 / 0.70 | – |",
+        "| cnn | measured | 10 | 0.719 (0.619–0.819) | 0.500 (0.400–0.600) | 0.53 / 0.52 / 0.52 | "
+        "0.50 / 0.50 / 0.50 | – |",
         "| cnn | published | 2003 | 0.72 | – | – / – / – | – / – / – | – |",
         "",
         "Synthetic.",
     ]
+
+
+def difference(value, low, high):
+    return {"difference": value, "low": low, "high": high, "real": low > 0 or high < 0}
+
+
+def test_real_differences_are_said_with_the_better_model_first():
+    pairs = [
+        ("cnn", "vgg16", difference(-0.2, -0.3, -0.1)),
+        ("cnn", "new", difference(0.1, -0.1, 0.3)),
+    ]
+    text = say_differences(
+        [{"model": a, "other": b, "measures": {"balanced_accuracy": d}} for a, b, d in pairs]
+    )
+    assert text == (
+        "Real differences in balanced accuracy: vgg16 over cnn by 0.20 (0.10 to 0.30). "
+        "Not told apart: cnn and new."
+    )
+
+
+def test_pairs_are_compared_on_the_test_part_with_each_models_own_temperature():
+    # Ten lesions of each of two classes; `good` is right about all, `bad` about none, both sure.
+    labels = pd.DataFrame({"image_id": [f"i{n}" for n in range(21)]})
+    labels = labels.assign(lesion_id=labels["image_id"], label=[4, 5] * 10 + [0])
+    base = labels[["image_id", "label"]].assign(partition=["test"] * 20 + ["val"])
+
+    def predicting(right):
+        p = np.full((21, 7), 0.01)
+        p[np.arange(21), labels["label"] if right else 9 - labels["label"].clip(4)] = 0.94
+        return base.join(pd.DataFrame(p, columns=PROBABILITIES))
+
+    calibrations = {"good": {"temperature": 2.0}, "bad": {"temperature": None}}
+    predictions = {"good": predicting(True), "bad": predicting(False)}
+    protocol = Protocol(n_resamples=50)
+    (pair,) = compare_pairs(predictions, calibrations, labels, protocol)
+    assert (pair["model"], pair["other"]) == ("good", "bad")
+    assert pair["measures"]["accuracy"] == {"difference": 1, "low": 1, "high": 1, "real": True}
+    # All 20 test images are right in one model only: p = 2 × (1/2)^20.
+    assert pair["mcnemar"] == {
+        "only_model_right": 20,
+        "only_other_right": 0,
+        "p": pytest.approx(2 * 0.5**20),
+    }
+
+
+def test_models_that_were_asked_about_different_images_are_refused():
+    labels = pd.DataFrame({"image_id": ["a", "b"], "lesion_id": ["a", "b"]})
+    one = labels[["image_id"]].assign(partition="test", label=5).assign(
+        **dict.fromkeys(PROBABILITIES, 1 / 7)
+    )  # fmt: skip
+    two = one.iloc[::-1].reset_index(drop=True)
+    with pytest.raises(ValueError, match="the test images of x and of y differ"):
+        compare_pairs({"x": one, "y": two}, {}, labels, Protocol(n_resamples=50))
 
 
 def test_curves_become_one_long_table_with_val_where_there_is_one():
@@ -147,40 +237,10 @@ def test_curves_become_one_long_table_with_val_where_there_is_one():
     ]
 
 
-@pytest.mark.parametrize("profile", ["demo", "paper"])
-def test_the_stage_puts_the_papers_numbers_beside_ours_only_in_its_profile(
-    profile, tmp_path, monkeypatch
-):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": profile}
-    monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    for folder in ("evaluation", "curves"):
-        Path(folder).mkdir()
-    for model in params["models"]:
-        Path(f"evaluation/{model}.json").write_text(json.dumps(scores()))
-        Path(f"curves/{model}.csv").write_text("epoch,accuracy,loss\n1,0.5,2\n2,0.6,1\n")
-    flags = (
-        "--evaluations evaluation --curves curves --comparison metrics/comparison.json "
-        "--table plots/comparison.csv --learning-curves plots/learning_curves.csv "
-        "--markdown metrics/comparison.md"
-    )
-    monkeypatch.setattr(sys, "argv", ["compare.py", *flags.split()])
-    runpy.run_path(str(ROOT / "stages" / "compare.py"), run_name="__main__")
-
-    models = list(params["models"])
-    assert list(json.loads(Path("metrics/comparison.json").read_text())) == models
-    published = pd.read_csv("plots/comparison.csv").query("source == 'published'")["model"]
-    assert set(published) == (
-        set(PUBLISHED["paper"]) & set(models) if profile == "paper" else set()
-    )
-    assert len(pd.read_csv("plots/learning_curves.csv")) == 2 * len(models)
-    assert CAVEATS[params["data"]["source"]] in Path("metrics/comparison.md").read_text("utf-8")
-
-
 def test_what_a_reader_must_know_stands_below_the_table():
-    text = describe_run("mine", "lesion", ["vgg16"], "Synthetic.")
+    text = describe_run("mine", "lesion", 0.95, ["vgg16"], [], "Synthetic.")
     assert text == (
-        "Profile mine, test images split by lesion. The backbones of vgg16 have random weights. "
-        f"Synthetic. {NOT_A_MEDICAL_DEVICE}"
+        "Profile mine, test images split by lesion. In brackets the 95% interval from resampling "
+        f"lesions. The backbones of vgg16 have random weights. Synthetic. {NOT_A_MEDICAL_DEVICE}"
     )
-    assert "random" not in describe_run("paper", "image", [], "")
+    assert "random weights" not in describe_run("paper", "image", 0.95, [], [], "")

@@ -1,27 +1,33 @@
 import json
-import runpy
-import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score, classification_report, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    classification_report,
+    recall_score,
+    roc_auc_score,
+)
 
 from lesions.metrics import (
+    CLASS_MEASURES,
+    MEASURES,
+    brier_scores,
+    calibration_error,
     check_predictions,
+    confidence_bins,
     confusion,
-    details,
     headline,
     name_predictions,
     per_class,
     take_partition,
+    take_rows,
     to_json,
 )
 from lesions.taxonomy import CODES, PROBABILITIES
-
-ROOT = Path(__file__).parents[1]
 
 
 def certain(predicted, *, of=0.7):
@@ -69,17 +75,86 @@ def test_headline_equals_scikit_learns_own_report(random_predictions):
     )
 
 
-def test_each_class_equals_scikit_learns_own_report(random_predictions):
+def test_headline_and_classes_have_every_measure_in_order(random_predictions):
+    assert tuple(headline(*random_predictions)) == ("n_images", *MEASURES)
+    for row in per_class(*random_predictions).values():
+        assert tuple(row) == ("n_images", *CLASS_MEASURES)
+
+
+def test_agreement_beyond_chance_follows_from_counting():
+    # nv 4 images, 3 found; mel 2 images, 1 found; so nv is predicted 4 times, mel twice.
+    #   agreement 4/6; by chance (4*4 + 2*2) / 36 = 20/36; kappa (24/36 - 20/36) / (16/36) = 1/4.
+    #   Matthews of two classes: (3*1 - 1*1) / sqrt(4*4*2*2) = 2/8.
+    scores = headline(np.array([5, 5, 5, 5, 4, 4]), certain([5, 5, 5, 4, 4, 5]))
+    assert scores["cohen_kappa"] == pytest.approx(1 / 4)
+    assert scores["matthews"] == pytest.approx(2 / 8)
+
+
+def test_agreement_is_not_defined_where_there_is_one_class_alone():
+    scores = headline(np.array([5, 5]), certain([5, 5]))
+    assert scores["cohen_kappa"] is None
+    assert scores["matthews"] is None
+    assert headline(np.array([5, 5]), certain([5, 4]))["matthews"] is None
+    # Agreement 0, by chance 0: kappa is (0 - 0) / (1 - 0).
+    assert headline(np.array([5, 5]), certain([4, 4]))["cohen_kappa"] == 0
+
+
+def test_the_brier_score_is_the_sum_of_the_squares_over_the_classes(random_predictions):
+    # .7 on the diagnosis and .05 on the six others: .3² + 6 * .05²;
+    # .7 on another: .7² + .95² + 5 * .05².
+    scores = brier_scores(np.array([5, 5]), certain([5, 4]))
+    assert scores == pytest.approx([0.09 + 6 * 0.0025, 0.49 + 0.9025 + 5 * 0.0025])
     labels, probabilities = random_predictions
-    classes = per_class(labels, probabilities)
-    report = classification_report(
-        labels, probabilities.argmax(axis=1), target_names=CODES, output_dict=True, zero_division=0
+    assert headline(labels, probabilities)["brier"] == pytest.approx(
+        brier_score_loss(labels, probabilities, labels=range(7))
     )
+
+
+def test_the_calibration_error_weighs_the_gaps_by_the_images_in_the_bins():
+    # Five bins. (.6, .8]: four predictions at .7, two right: gap .2. (.8, 1]: one at .9, right: .1.
+    probabilities = np.vstack([certain([5, 5, 5, 5]), certain([4], of=0.9)])
+    labels = np.array([5, 5, 4, 3, 4])
+    expected = 4 / 5 * 0.2 + 1 / 5 * 0.1
+    assert calibration_error(labels, probabilities, n_bins=5) == pytest.approx(expected)
+    # One bin: mean probability (4 * .7 + .9) / 5 = .74, share of hits 3/5.
+    scores = headline(labels, probabilities, calibration_bins=1)
+    assert scores["calibration_error"] == pytest.approx(0.74 - 0.6)
+
+
+def test_a_bin_holds_its_upper_edge():
+    assert confidence_bins(np.array([0.0, 0.2, 0.21, 0.4, 1.0]), n_bins=5).tolist() == [
+        0, 0, 1, 1, 4,
+    ]  # fmt: skip
+
+
+def test_each_class_follows_from_counting():
+    # mel of nv, nv, nv, mel, bkl taken for nv, mel, nv, mel, nv: TP 1, FP 1, TN 3, FN 0.
+    row = per_class(np.array([5, 5, 5, 4, 2]), certain([5, 4, 5, 4, 5]))["mel"]
+    assert row["n_images"] == 1
+    assert (row["sensitivity"], row["ppv"], row["npv"]) == (1, 1 / 2, 1)
+    assert row["specificity"] == pytest.approx(3 / 4)
+    assert row["f1"] == pytest.approx(2 / 3)
+
+
+def test_each_class_equals_scikit_learn(random_predictions):
+    labels, probabilities = random_predictions
+    predicted = probabilities.argmax(axis=1)
+    classes = per_class(labels, probabilities)
+    report = classification_report(labels, predicted, target_names=CODES, output_dict=True)
     assert list(classes) == list(CODES)
-    for dx in CODES:
-        ours = [classes[dx][name] for name in ("precision", "recall", "f1", "support")]
+    for label, dx in enumerate(CODES):
+        ours = [classes[dx][name] for name in ("ppv", "sensitivity", "f1", "n_images")]
         theirs = [report[dx][name] for name in ("precision", "recall", "f1-score", "support")]
         assert ours == pytest.approx(theirs)
+        assert classes[dx]["specificity"] == pytest.approx(
+            recall_score(labels == label, predicted == label, pos_label=False)
+        )
+        assert classes[dx]["average_precision"] == pytest.approx(
+            average_precision_score(labels == label, probabilities[:, label])
+        )
+    assert headline(labels, probabilities)["average_precision_macro"] == pytest.approx(
+        average_precision_score(np.eye(7)[labels], probabilities, average="macro")
+    )
 
 
 def test_the_area_under_the_curve_counts_well_ordered_pairs():
@@ -93,20 +168,25 @@ def test_the_area_under_the_curve_counts_well_ordered_pairs():
     assert headline(labels, probabilities)["roc_auc_macro"] == pytest.approx(3 / 4)
 
 
-def test_a_class_without_images_is_named_and_left_out_of_the_macro_means():
+def test_a_class_without_images_is_left_out_of_the_macro_means():
     # df (3) has no image but is predicted once: recall nv 2/3, mel 1/1, nothing for df.
     labels, probabilities = np.array([5, 5, 5, 4]), certain([5, 5, 3, 4])
-    scores, more = headline(labels, probabilities), details(labels, probabilities)
+    scores = headline(labels, probabilities)
     assert scores["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert scores["roc_auc_macro"] is not None
-    assert more["classes_without_images"] == ["akiec", "bcc", "bkl", "df", "vasc"]
-    assert more["classes"]["df"] == {
-        "precision": 0, "recall": 0, "f1": 0, "support": 0, "roc_auc": None,
+    classes = per_class(labels, probabilities)
+    assert classes["df"] == {
+        "n_images": 0, "sensitivity": None, "specificity": 3 / 4, "ppv": 0, "npv": 1, "f1": 0,
+        "roc_auc": None, "average_precision": None,
     }  # fmt: skip
+    assert classes["vasc"]["ppv"] is None  # never predicted
+    assert classes["vasc"]["f1"] is None
 
 
 def test_one_class_alone_has_no_area_under_the_curve():
-    assert headline(np.array([5, 5]), certain([5, 4]))["roc_auc_macro"] is None
+    scores = headline(np.array([5, 5]), certain([5, 4]))
+    assert scores["roc_auc_macro"] is None
+    assert scores["average_precision_macro"] is None
 
 
 def test_confusion_has_the_diagnoses_in_rows():
@@ -114,7 +194,6 @@ def test_confusion_has_the_diagnoses_in_rows():
     expected = np.zeros((7, 7), int)
     expected[5, 5] = expected[5, 4] = expected[4, 4] = 1
     np.testing.assert_array_equal(confusion(labels, probabilities), expected)
-    assert details(labels, probabilities)["confusion"]["nv"]["mel"] == 1
     assert name_predictions(labels, probabilities).to_numpy().tolist() == [
         ["nv", "nv"], ["nv", "mel"], ["mel", "mel"],
     ]  # fmt: skip
@@ -179,6 +258,7 @@ def test_only_the_wanted_partition_is_taken():
     labels, probabilities = take_partition(table, "test")
     assert labels.tolist() == [4, 3]
     np.testing.assert_allclose(probabilities, certain([4, 3]))
+    assert take_rows(table, "test")["image_id"].tolist() == ["I1", "I2"]
 
 
 def test_an_empty_partition_and_a_missing_column_are_refused_with_a_way_out():
@@ -190,32 +270,9 @@ def test_an_empty_partition_and_a_missing_column_are_refused_with_a_way_out():
 
 
 def test_json_rounds_floats_and_nothing_else():
-    text = to_json({"n": 3, "deep": {"a": 2 / 3, "none": None, "codes": ["df"]}}, decimals=2)
-    assert json.loads(text) == {"n": 3, "deep": {"a": 0.67, "none": None, "codes": ["df"]}}
-
-
-def test_the_stage_scores_the_test_part_alone(random_predictions, tmp_path, monkeypatch):
-    labels, probabilities = random_predictions
-    partitions = ["val"] * 65 + ["test"] * 300
-    (tmp_path / "predictions").mkdir()
-    predictions_table(labels, probabilities, partitions).to_csv(
-        tmp_path / "predictions" / "cnn.csv", index=False, float_format="%.6f"
-    )
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    flags = (
-        "--name cnn --predictions predictions/cnn.csv --evaluation metrics/evaluation/cnn.json "
-        "--classes metrics/classes/cnn.json --confusion plots/confusion/cnn.csv "
-        "--heatmap plots/heatmaps/cnn.png"
-    )
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *flags.split()])
-    runpy.run_path(str(ROOT / "stages" / "evaluate.py"), run_name="__main__")
-
-    scores = json.loads(Path("metrics/evaluation/cnn.json").read_text())
-    hits = np.sum(labels[65:] == probabilities[65:].argmax(axis=1))
-    assert scores["n_images"] == 300
-    assert scores["accuracy"] == pytest.approx(hits / 300, abs=5e-5)
-    assert len(pd.read_csv("plots/confusion/cnn.csv")) == 300
-    matrix = pd.DataFrame(json.loads(Path("metrics/classes/cnn.json").read_text())["confusion"])
-    assert np.trace(matrix) == hits
-    assert Path("plots/heatmaps/cnn.png").read_bytes().startswith(b"\x89PNG")
+    scores = {"n": 3, "deep": {"a": 2 / 3, "none": None, "list": ["df", 1 / 3, {"b": 1 / 3}]}}
+    text = to_json(scores, decimals=2)
+    assert json.loads(text) == {
+        "n": 3, "deep": {"a": 0.67, "none": None, "list": ["df", 0.33, {"b": 0.33}]},
+    }  # fmt: skip
+    assert '"30–44"' in to_json({"30–44": 1}, decimals=2)

@@ -133,7 +133,7 @@ def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(refuse, keys, k
 
 
 NUMBERS = [keys for keys in LEAVES if type(descend(COMMITTED, keys)) in (int, float)]
-NO_UPPER_BOUND = {"n_neighbors", "epochs", "batch_size"}
+NO_UPPER_BOUND = {"n_neighbors", "epochs", "batch_size", "min_group_size"}
 
 
 @pytest.mark.parametrize("keys", NUMBERS, ids=dotted)
@@ -278,3 +278,33 @@ def test_an_architecture_without_a_file_and_a_bad_name_are_refused(tmp_path):
         refused.value
     )
     assert "a model's name may have letters, digits, - and _ only" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folds": 1}, "folds must be 0 (one random split) or at least 2"),
+        ({"folds": 5, "fold": 5}, "fold must be from 0 to folds - 1; fold is 5, folds 5"),
+        ({"by": "column", "column": "partition", "folds": 5}, "folds need by: image, lesion or"),
+        # A half is tested, and .3 + .3 of the whole are set aside.
+        ({"folds": 2, "val_size": 0.3, "cal_size": 0.3}, "they add up to 1.1"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(refuse, changes, message):
+    assert message in refuse(lambda params: params["split"].update(changes))
+
+
+def test_folds_leave_test_size_out_of_account(tmp_path):
+    params = copy.deepcopy(COMMITTED)
+    params["split"].update(folds=10, fold=9, test_size=0.9, val_size=0.1, cal_size=0.1)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params))
+    assert read_params(file).split.fold == 9
+
+
+def test_a_model_named_like_a_model_on_an_external_set_is_refused(refuse):
+    def change(params):
+        params["data"]["external"] = {"isic": "there"}
+        params["models"]["cnn_on_isic"] = params["models"]["cnn"]
+
+    assert "found cnn_on_isic" in refuse(change)

@@ -5,14 +5,21 @@ The clone begins with two models; the third, ResNet50, is the one that is added.
 
 import json
 import re
+import shlex
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+
+from lesions.demo import write_demo
+from lesions.taxonomy import METADATA
 
 MODELS = ("cnn", "vgg16")
-OF_A_MODEL = ("features", "train", "predict", "evaluate")
+OF_A_MODEL = ("features", "train", "predict", "calibrate", "evaluate", "mistakes")
+OF_AN_EXTERNAL_SET = ("predict_external", "evaluate_external")
+GATHER = ["compare", "report", "card"]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,7 @@ def reproduced(clone):
 
 def test_one_command_runs_every_stage_once(reproduced):
     _, ran = reproduced
-    once = ["ingest", "explore", "encode", "resize", "split", "balance", "compare"]
+    once = ["ingest", "explore", "encode", "resize", "audit", "split", "balance", *GATHER]
     each = [f"{stage}@{model}" for stage in OF_A_MODEL for model in MODELS]
     assert sorted(ran) == sorted(once + each)
 
@@ -64,6 +71,25 @@ def test_features_never_see_the_test_part(reproduced):
     assert files == ["frozen.keras", "train.npy", "val.npy"]
 
 
+def test_dx_type_and_all_else_that_the_metadata_say_is_never_an_input_of_a_model(
+    reproduced, tmp_path
+):
+    """Of labels.csv training and prediction need the column `label`, and only as the truth."""
+    clone, _ = reproduced
+    only_label = tmp_path / "labels.csv"
+    pd.read_csv(clone.folder / "data/labels.csv")[["label"]].to_csv(only_label, index=False)
+    stages = yaml.safe_load((clone.folder / "dvc.yaml").read_text())["stages"]
+    commands = {stage: stages[stage]["do"]["cmd"].replace("${key}", "cnn") for stage in OF_A_MODEL}
+    assert "labels" not in commands["features"]
+    for stage, made in (("train", "models/cnn.keras"), ("predict", "predictions/cnn.csv")):
+        words = shlex.split(commands[stage])
+        elsewhere = {"data/labels.csv": str(only_label)} | {
+            path: str(tmp_path / path) for path in (made, "plots/curves/cnn.csv", ".resume/cnn")
+        }
+        clone.run(*(elsewhere.get(word, word) for word in words))
+        assert (tmp_path / made).read_bytes() == (clone.folder / made).read_bytes()
+
+
 def test_a_forced_second_run_gives_the_same_lock_byte_for_byte(reproduced):
     clone, ran = reproduced
     lock = (clone.folder / "dvc.lock").read_bytes()
@@ -76,7 +102,7 @@ def test_an_edit_of_one_models_epochs_reruns_only_its_training_and_what_follows(
     clone, _ = reproduced
     clone.edit(lambda params: params["models"]["vgg16"].update(epochs=1))
     ran = clone.repro()
-    assert ran == ["train@vgg16", "predict@vgg16", "evaluate@vgg16", "compare"]
+    assert sorted(ran) == sorted([*(f"{stage}@vgg16" for stage in OF_A_MODEL[1:]), *GATHER])
 
 
 def test_a_record_keeps_settings_metrics_and_the_note_that_was_there(reproduced):
@@ -97,7 +123,7 @@ def test_an_edit_of_evaluate_reruns_no_tensorflow_stage(reproduced):
     clone, _ = reproduced
     clone.edit(lambda params: params["evaluate"].update(decimals=3))
     ran = clone.repro()
-    assert sorted(ran) == sorted([*(f"evaluate@{model}" for model in MODELS), "compare"])
+    assert sorted(ran) == sorted([*(f"evaluate@{model}" for model in MODELS), *GATHER])
 
 
 def test_a_new_model_is_one_entry_and_only_it_runs(reproduced):
@@ -110,7 +136,7 @@ def test_a_new_model_is_one_entry_and_only_it_runs(reproduced):
         }
 
     clone.edit(add)
-    assert clone.repro() == [*(f"{stage}@resnet50" for stage in OF_A_MODEL), "compare"]
+    assert sorted(clone.repro()) == sorted([*(f"{s}@resnet50" for s in OF_A_MODEL), *GATHER])
     table = pd.read_csv(clone.folder / "plots/comparison.csv")
     assert set(table["model"]) == {*MODELS, "resnet50"}
 
@@ -118,15 +144,56 @@ def test_a_new_model_is_one_entry_and_only_it_runs(reproduced):
 def test_a_dropped_model_leaves_the_comparison_and_nothing_else_runs(reproduced):
     clone, _ = reproduced
     clone.edit(lambda params: params["models"].pop("resnet50"))
-    assert clone.repro() == ["compare"]
+    assert sorted(clone.repro()) == sorted(GATHER)
     table = pd.read_csv(clone.folder / "plots/comparison.csv")
     assert set(table["model"]) == set(MODELS)
 
 
+def test_external_photographs_are_tested_on_and_nothing_is_trained_anew(reproduced, tmp_path):
+    clone, _ = reproduced
+    folder = tmp_path / "elsewhere"
+    metadata = write_demo(folder, n_images=60, seed=5)
+    for photograph in folder.rglob("*.jpg"):
+        photograph.rename(photograph.with_name(f"E{photograph.name}"))
+    metadata["image_id"] = "E" + metadata["image_id"]
+    metadata["lesion_id"] = "E" + metadata["lesion_id"]
+    metadata.to_csv(folder / METADATA, index=False)
+    clone.edit(lambda params: params["data"].update(external={"elsewhere": str(folder)}))
+    each = [f"{stage}@{m}-elsewhere" for stage in OF_AN_EXTERNAL_SET for m in MODELS]
+    assert sorted(clone.repro()) == sorted(["external@elsewhere", *each, *GATHER])
+    table = pd.read_csv(clone.folder / "plots/comparison.csv").set_index(["model", "source"])
+    assert list(table.index) == [
+        (model, source) for model in MODELS for source in ("measured", "on elsewhere")
+    ]
+    assert (table.xs("on elsewhere", level="source")["n_images"] == 60).all()
+
+
+def test_repeated_runs_tell_the_spread_and_leave_the_folder_as_it_was(reproduced):
+    clone, _ = reproduced
+
+    def leave_one_small_model(params):
+        params["data"]["external"] = {}
+        params["models"] = {"cnn": params["models"]["cnn"] | {"epochs": 1}}
+
+    clone.edit(leave_one_small_model)
+    clone.run("git", "clean", "-fdq", "metrics", "plots", "predictions", "results")
+    clone.repro()
+    clone.commit("one model")
+    printed = clone.run(sys.executable, "tools/repeat.py", "2")
+    assert "| cnn | measured | 2 |" in printed
+    runs = pd.read_csv(clone.folder / "results/repeats/demo-by-seed.csv")
+    seed = yaml.safe_load((clone.folder / "params.yaml").read_text())["seed"]
+    assert runs["run"].tolist() == [f"seed {seed}", f"seed {seed + 1}"]
+    assert runs["roc_auc_macro"].nunique() == 2
+    kept = json.loads((clone.folder / "metrics/evaluation/cnn.json").read_text())
+    assert runs["roc_auc_macro"][0] == kept["roc_auc_macro"]
+    assert clone.run("git", "status", "--porcelain").split() == ["??", "results/repeats/"]
+    assert "up to date" in clone.run("dvc", "repro", "--dry").splitlines()[-1]
+
+
 def test_the_commands_that_the_readme_prints_work(reproduced):
     clone, _ = reproduced
-    clone.run("git", "clean", "-fdq", "metrics", "plots", "predictions", "results")
-    clone.commit("edited")
+    clone.commit("with repeats")
     readme = (clone.folder / "README.md").read_text()
     commands = re.findall(r"^\$ (dvc .*)$", readme, re.MULTILINE)
     printed = {

@@ -28,6 +28,11 @@ def body(stage: str) -> dict:
     return STAGES[stage].get("do", STAGES[stage])
 
 
+def script_of(stage: str) -> str:
+    """`stages/<stage>.py`, or, of `<stage>_external`, the script of `<stage>`."""
+    return f"stages/{stage.removesuffix('_external')}.py"
+
+
 def tracked_files() -> list[str]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
@@ -65,7 +70,8 @@ def imported_through_others(file: str) -> set[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_deps_of_a_stage_are_the_modules_that_it_imports(stage):
-    script = f"stages/{stage}.py"
+    script = script_of(stage)
+    assert body(stage)["cmd"].split()[:2] == ["python", script]
     declared = {dep for dep in body(stage)["deps"] if dep.startswith(("src/", "stages/"))}
     needed = imported_through_others(script) | {script}
     architecture = "src/lesions/networks/${item.architecture}.py"
@@ -80,7 +86,7 @@ def test_the_deps_of_a_stage_are_the_modules_that_it_imports(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_settings_that_a_stage_reads_are_those_that_dvc_tracks(stage):
     """`params.x` in the script must stand under `params:`; `params.models[...]` as models.<key>."""
-    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text())
+    tree = ast.parse((ROOT / script_of(stage)).read_text())
     read = {
         node.attr
         for node in ast.walk(tree)
@@ -90,6 +96,8 @@ def test_the_settings_that_a_stage_reads_are_those_that_dvc_tracks(stage):
             or (isinstance(node.value, ast.Call) and ast.unparse(node.value) == "read_params()")
         )
     }
+    if "params.model_dump()" in (ROOT / script_of(stage)).read_text():
+        read = set(PARAMS)  # it shows all of them
     tracked = {str(param).split(".")[0] for param in body(stage).get("params", [])}
     assert read == tracked
 
@@ -99,7 +107,10 @@ def test_a_stage_says_in_one_sentence_what_it_does(stage):
     desc = body(stage)["desc"]
     assert desc.endswith(".")
     # DVC cuts at 80 characters; the longest model's name takes the place of ${key}.
-    assert len(desc.replace("${key}", max(PARAMS["models"], key=len))) <= 80
+    longest = max(PARAMS["models"], key=len)
+    for name in ("${key}", "${item.model}", "${item.set}"):
+        desc = desc.replace(name, longest)
+    assert len(desc) <= 80
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -110,7 +121,8 @@ def test_the_flags_of_a_stage_are_paths_that_it_declares(stage):
         outs += [
             out if isinstance(out, str) else next(iter(out)) for out in body(stage).get(kind, [])
         ]
-    known = {*body(stage)["deps"], *outs, "${key}", ".resume/${key}"}
+    names = {"${key}", "${item.model}_on_${item.set}"}
+    known = {*body(stage)["deps"], *outs, *names, ".resume/${key}"}
     words = shlex.split(body(stage)["cmd"])
     for flag, value in zip(words[2::2], words[3::2], strict=True):
         assert flag.startswith("--")
@@ -118,9 +130,16 @@ def test_the_flags_of_a_stage_are_paths_that_it_declares(stage):
 
 
 def test_no_model_has_left_files_behind():
-    for folder in ("metrics/evaluation", "metrics/classes", "plots/curves", "predictions"):
-        stems = {Path(name).stem for name in tracked_files() if name.startswith(f"{folder}/")}
-        assert stems <= set(PARAMS["models"]), folder
+    names = set(PARAMS["models"])
+    names |= {f"{model}_on_{name}" for model in names for name in PARAMS["data"]["external"]}
+    folders = {
+        name.rsplit("/", 1)[0]
+        for name in tracked_files()
+        if name.startswith(("metrics/", "plots/", "predictions/")) and name.count("/") > 1
+    }
+    for folder in folders - {"plots/cohort"}:
+        stems = {Path(name).stem for name in tracked_files() if Path(name).parent == Path(folder)}
+        assert stems <= names, folder
 
 
 def test_the_library_never_imports_a_stage():

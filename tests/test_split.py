@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, train_test_split
 
+from lesions.duplicates import group_images
 from lesions.metadata import read_metadata
-from lesions.split import describe_split, partition_images
+from lesions.split import describe_split, leaking, partition_images
 from lesions.taxonomy import CODES
 
 SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
@@ -18,6 +19,8 @@ SETTINGS = {
     "test_size": 0.2,
     "val_size": 0.1,
     "cal_size": 0.1,
+    "folds": 0,
+    "fold": 0,
     "seed": 1,
 }
 
@@ -35,8 +38,19 @@ def cohort(n_lesions, *, codes=CODES):
     return table.assign(image_id=[f"ISIC_{row}" for row in range(len(table))])
 
 
-def split(labels, **changes):
-    return partition_images(labels, **SETTINGS | changes)
+def split(labels, groups=None, **changes):
+    return partition_images(labels, groups, **SETTINGS | changes)
+
+
+def lesions_as_groups(labels):
+    return pd.DataFrame({"image_id": labels["image_id"], "group": labels["lesion_id"]})
+
+
+def pairs_of_lesions_as_groups(labels):
+    """Join the lesions 0 and 1, 2 and 3, … of each class."""
+    lesion = labels["lesion_id"].str.extract(r"([a-z]+)(\d+)")
+    group = lesion[0] + (lesion[1].astype(int) // 2).astype(str)
+    return pd.DataFrame({"image_id": labels["image_id"], "group": group})
 
 
 def n_lesion_parts(labels, partition):
@@ -160,6 +174,99 @@ def test_the_labels_are_not_modified(by):
     pd.testing.assert_frame_equal(labels, before)
 
 
+# By group
+
+
+def test_with_lesions_as_groups_by_group_is_by_lesion():
+    labels = cohort(20)
+    by_group = split(labels, lesions_as_groups(labels), by="group")
+    pd.testing.assert_frame_equal(by_group, split(labels))
+
+
+@pytest.mark.parametrize("folds", [0, 4])
+def test_no_group_lies_in_two_partitions(folds):
+    labels = cohort(30)
+    groups = pairs_of_lesions_as_groups(labels)
+    partitions = split(labels, groups, by="group", folds=folds)
+    assert not leaking(groups, partitions).any()
+    # 15 groups of each class: 20 % are 3; with 4 folds, 3 or 4.
+    tested = groups.loc[partitions["partition"] == "test", "group"].drop_duplicates()
+    per_class = tested.str.extract(r"([a-z]+)")[0].value_counts()
+    assert set(per_class) <= ({3} if folds == 0 else {3, 4})
+
+
+def test_a_group_of_two_diagnoses_counts_as_its_first():
+    labels = cohort(30)
+    groups = pairs_of_lesions_as_groups(labels)
+    groups.loc[labels["lesion_id"] == "mel0", "group"] = "nv0"
+    partitions = split(labels, groups, by="group")
+    assert not leaking(groups, partitions).any()
+
+
+@pytest.mark.parametrize("fault", ["none", "fewer", "another order"])
+def test_groups_of_other_images_are_refused(fault):
+    labels = cohort(20)
+    groups = lesions_as_groups(labels)
+    found = {"none": None, "fewer": groups[:-1], "another order": groups[::-1]}[fault]
+    with pytest.raises(ValueError, match=r"^split\.by: group needs the group of each of the 273 "):
+        split(labels, found, by="group")
+
+
+# Folds
+
+
+@pytest.mark.parametrize("by", ["image", "lesion", "group"])
+def test_every_image_is_tested_on_in_exactly_one_fold(by):
+    labels = cohort(20)
+    groups = pairs_of_lesions_as_groups(labels)
+    parts = [
+        split(labels, groups, by=by, folds=5, fold=fold)["partition"].to_numpy()
+        for fold in range(5)
+    ]
+    np.testing.assert_array_equal(sum((part == "test").astype(int) for part in parts), 1)
+    for part in parts:
+        assert {"val", "cal", "train"} < set(part)
+
+
+def test_folds_hold_whole_lesions_and_every_class_alike():
+    # 20 lesions of each class in 5 folds: 4 in each; then val and cal take 10 % of all 20, 2 each.
+    labels = cohort(20)
+    for fold in range(5):
+        labels["partition"] = split(labels, folds=5, fold=fold)["partition"]
+        assert n_lesion_parts(labels, labels["partition"]) == 7 * 20
+        lesions = labels.drop_duplicates("lesion_id")
+        counts = pd.crosstab(lesions["dx"], lesions["partition"])
+        for name, expected in {"train": 12, "val": 2, "cal": 2, "test": 4}.items():
+            assert counts[name].tolist() == [expected] * 7
+
+
+def test_by_image_the_folds_are_scikit_learns_own():
+    labels = cohort(20)
+    cut = list(KFold(5, shuffle=True, random_state=1).split(np.arange(len(labels))))
+    for fold, (_, test) in enumerate(cut):
+        partition = split(labels, by="image", folds=5, fold=fold)["partition"]
+        assert set(np.flatnonzero(partition == "test")) == set(test)
+
+
+def test_the_test_size_is_not_used_with_folds():
+    labels = cohort(20)
+    pd.testing.assert_frame_equal(
+        split(labels, folds=4, test_size=0.2), split(labels, folds=4, test_size=0.7)
+    )
+
+
+def test_a_fold_beyond_the_last_is_refused():
+    with pytest.raises(ValueError, match=r"^split\.fold must be from 0 to 3, .* found 4; "):
+        split(cohort(20), folds=4, fold=4)
+
+
+def test_more_folds_than_the_rarest_class_has_lesions_are_refused():
+    labels = cohort(20)
+    labels = labels[(labels["dx"] != "df") | labels["lesion_id"].isin(["df1", "df2"])]
+    with pytest.raises(ValueError, match=r"^split\.folds must .* are 2 units of df, and 3 folds; "):
+        split(labels, folds=3)
+
+
 # By column
 
 
@@ -182,7 +289,7 @@ def test_by_column_the_metadata_says_it():
 def test_published_splits_are_taken_over(ham10000, column, train, val, test):
     partitions = split(ham10000, by="column", column=column)
     assert sizes(partitions) == {"train": train, "val": val, "test": test}
-    counts = describe_split(ham10000, partitions)
+    counts = describe_split(ham10000, partitions, lesions_as_groups(ham10000))
     assert [counts[f"n_{name}"] for name in ("train", "val", "cal", "test")] == [
         train,
         val,
@@ -193,27 +300,58 @@ def test_published_splits_are_taken_over(ham10000, column, train, val, test):
     assert (leaks == 0) == (column == "partition_c")  # the one that was made to have none
 
 
+def test_moving_what_leaks_to_train_gives_the_published_corrected_split(ham10000):
+    # Abhishek, Jain, Hamarneh, Sci Data 12:196, 2025: lesions and 18 confirmed near-duplicates.
+    confirmed = pd.read_csv(SHARED / "ham10000_28" / "near_duplicates.csv")
+    row = pd.Series(range(len(ham10000)), index=ham10000["image_id"])
+    pairs = pd.DataFrame(
+        {
+            "row": row[confirmed["image_id"]].to_numpy(),
+            "other_row": row[confirmed["other_image_id"]].to_numpy(),
+            "similarity": 1.0,
+        }
+    )
+    groups = group_images(ham10000, pairs, similarity=1.0)
+    partitions = split(ham10000, groups, by="column", column="partition")
+    partitions.loc[leaking(groups, partitions), "partition"] = "train"
+    assert sizes(partitions) == {"train": 8215, "val": 573, "test": 1227}
+    assert partitions["partition"].tolist() == ham10000["partition_c"].tolist()
+
+
 # Counts
 
 
 def test_test_images_whose_lesion_is_trained_on_are_counted():
     labels = pd.DataFrame({"lesion_id": list("AAABBCCDEE")})
+    groups = pd.DataFrame({"group": list("AAABBCCAEE")})
     partition = ["train", "test", "test", "val", "test", "test", "test", "train", "cal", "test"]
     # A is trained on: its 2 test images count. B's lesion is in val, E's in cal, C's nowhere else.
-    assert describe_split(labels, pd.DataFrame({"partition": partition})) == {
+    # D is of A's group, but no test image.
+    assert describe_split(labels, pd.DataFrame({"partition": partition}), groups) == {
         "n_train": 2,
         "n_val": 1,
         "n_cal": 1,
         "n_test": 6,
         "n_test_sharing_a_lesion_with_train": 2,
+        "n_test_sharing_a_group_with_train": 2,
     }
+
+
+def test_test_images_whose_group_is_trained_on_are_counted_though_their_lesion_is_not():
+    labels = pd.DataFrame({"lesion_id": list("ABCC")})
+    groups = pd.DataFrame({"group": list("AACC")})
+    partitions = pd.DataFrame({"partition": ["train", "test", "test", "test"]})
+    counts = describe_split(labels, partitions, groups)
+    assert counts["n_test_sharing_a_lesion_with_train"] == 0
+    assert counts["n_test_sharing_a_group_with_train"] == 1
 
 
 def test_by_lesion_no_test_image_shares_a_lesion_with_train_but_by_image_some_do():
     labels = cohort(30)
     name = "n_test_sharing_a_lesion_with_train"
-    assert describe_split(labels, split(labels))[name] == 0
-    assert describe_split(labels, split(labels, by="image"))[name] > 0
+    groups = lesions_as_groups(labels)
+    assert describe_split(labels, split(labels), groups)[name] == 0
+    assert describe_split(labels, split(labels, by="image"), groups)[name] > 0
 
 
 # Faults

@@ -99,7 +99,16 @@ def test_a_stage_prints_that_message_and_no_traceback(tmp_path):
     with (tmp_path / "params.yaml").open("a", encoding="utf-8") as stream:
         stream.write("sede: 1\n")
     command = [sys.executable, ROOT / "stages" / "split.py"]
-    command += ["--labels", "labels.csv", "--partitions", "p.csv", "--counts", "c.json"]
+    command += [
+        "--labels",
+        "labels.csv",
+        "--groups",
+        "g.csv",
+        "--partitions",
+        "p.csv",
+        "--counts",
+        "c.json",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -122,7 +131,7 @@ def raised(kind, function, *arguments, **settings):
 def test_an_error_that_the_package_raises_is_told_by_its_message_alone(flags, capsys, tmp_path):
     flags("--labels labels.csv")
     read_paths("Stage.", "labels")
-    missing = raised(FileNotFoundError, model_files, tmp_path, ["cnn"], suffix=".json")
+    missing = raised(FileNotFoundError, model_files, tmp_path, ["cnn"], ".json")
     sys.excepthook(*missing)
     assert capsys.readouterr().err == f"\n{missing[1]}\n"
 
@@ -132,7 +141,7 @@ def test_any_other_error_keeps_its_traceback(flags, capsys, tmp_path):
     read_paths("Stage.", "labels")
     # Not what the package says, but a fault of it or of its caller.
     for other in (
-        raised(TypeError, model_files, "no path", ["cnn"], suffix=".json"),
+        raised(TypeError, model_files, "no path", ["cnn"], ".json"),
         raised(ValueError, int, "a ValueError of another package"),
     ):
         sys.excepthook(*other)
@@ -145,7 +154,7 @@ def test_any_other_error_keeps_its_traceback(flags, capsys, tmp_path):
 def test_files_of_models_are_given_in_the_models_order(tmp_path):
     for name in ("cnn.json", "vgg16.json", "cnn.csv"):
         (tmp_path / name).touch()
-    files = model_files(tmp_path, ["vgg16", "cnn"], suffix=".json")
+    files = model_files(tmp_path, ["vgg16", "cnn"], ".json")
     assert list(files.items()) == [
         ("vgg16", tmp_path / "vgg16.json"),
         ("cnn", tmp_path / "cnn.json"),
@@ -155,6 +164,6 @@ def test_files_of_models_are_given_in_the_models_order(tmp_path):
 def test_a_model_without_its_file_is_named_and_foreign_files_are_not_read(tmp_path):
     (tmp_path / "cnn.json").touch()
     (tmp_path / "dropped.json").touch()
-    assert list(model_files(tmp_path, ["cnn"], suffix=".json")) == ["cnn"]
+    assert list(model_files(tmp_path, ["cnn"], ".json")) == ["cnn"]
     with pytest.raises(FileNotFoundError, match=r"its \.json file in .*; vgg16 has none; run 'dvc"):
-        model_files(tmp_path, ["cnn", "vgg16"], suffix=".json")
+        model_files(tmp_path, ["cnn", "vgg16"], ".json")

@@ -31,7 +31,7 @@ def run_until_balance(tmp_path, monkeypatch):
         for section, settings in changes.items():
             params[section].update(settings)
         Path("params.yaml").write_text(yaml.safe_dump(params))
-        for stage in ("ingest", "explore", "encode", "resize", "split", "balance"):
+        for stage in ("ingest", "explore", "encode", "resize", "audit", "split", "balance"):
             words = shlex.split(STAGES[stage]["cmd"].replace("${data.path}", str(source)))
             monkeypatch.setattr(sys, "argv", words[1:])
             runpy.run_path(str(ROOT / words[1]), run_name="__main__")
@@ -97,11 +97,15 @@ def test_seventy_original_photographs_go_through(run_until_balance):
         pytest.skip(f"no {source}; set LESIONS_SHARED to the folder that holds ham10000_sample")
     made = run_until_balance(source)
     split = json.loads((made / "metrics/split.json").read_text())
-    # 70 lesions of one photograph each: a fifth is tested, a tenth validates.
+    # 70 lesions of one photograph each: a fifth is tested, a tenth validates, a tenth calibrates.
     assert split == {
-        "n_train": 49,
+        "n_train": 42,
         "n_val": 7,
-        "n_cal": 0,
+        "n_cal": 7,
         "n_test": 14,
         "n_test_sharing_a_lesion_with_train": 0,
+        "n_test_sharing_a_group_with_train": 0,
     }
+    audit = json.loads((made / "metrics/audit.json").read_text())
+    assert audit["n_pairs_within_lesions"] == 0
+    assert audit["sensitivity"] is None

@@ -50,7 +50,7 @@ def test_an_edited_profile_can_be_taken_again(clone, profiles):
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are(profiles):
-    message = "PROFILE must be one of demo, ham10000, paper; found 'papr'"
+    message = "PROFILE must be one of demo, dermamnist, dermamnist-c, ham10000, paper; found 'papr'"
     assert message in profiles("use", "papr", fails=True)
 
 

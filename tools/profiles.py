@@ -15,7 +15,7 @@ from lesions.stage import read_params
 
 PARAMS = Path("params.yaml")
 WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
-WHAT_COMES_OUT = ("metrics", "plots", "predictions")
+WHAT_COMES_OUT = ("metrics", "plots", "predictions", "MODEL_CARD.md")
 
 
 def ask(*command: str) -> str:
@@ -29,9 +29,9 @@ def use(name: str) -> None:
     `demo` is `params.yaml` as the last commit has it. Whether a profile is taken or not, the
     settings are checked before anything runs.
     """
-    files = {file.stem: file for file in sorted(Path("profiles").glob("*.yaml"))}
+    files = {file.stem: file for file in Path("profiles").glob("*.yaml")}
     if name and name not in {"demo", *files}:
-        sys.exit(f"PROFILE must be one of demo, {', '.join(files)}; found {name!r}")
+        sys.exit(f"PROFILE must be one of demo, {', '.join(sorted(files))}; found {name!r}")
     if name:
         demo = ask("git", "show", "HEAD:params.yaml")
         committed = {ask("git", "show", f"HEAD:{path}") for path in committed_profiles()}
@@ -92,6 +92,7 @@ def record(name: str) -> None:
     shutil.copytree("metrics", new / "metrics")
     shutil.copy(PARAMS, new)
     shutil.copy("plots/learning_curves.csv", new)
+    shutil.copy("MODEL_CARD.md", new)
     note = folder / "README.md"
     if note.exists():
         shutil.copy(note, new)

@@ -40,6 +40,7 @@ class Data(Section):
     extra_images: Literal["refuse", "ignore"]
     n_images: Annotated[int, Field(ge=60, le=9_000_000)]
     seed: Seed
+    external: dict[Name, Annotated[str, Field(min_length=1)]]
 
 
 class Explore(Section):
@@ -56,18 +57,40 @@ class Resize(Section):
     crop: Literal["none", "square"]
 
 
+class Audit(Section):
+    """Stage `audit`; similarity is a correlation."""
+
+    similarity: Annotated[float, Field(gt=0, le=1)]
+    n_neighbors: Count
+
+
 class Split(Section):
     """Stage `split`; sizes are shares of the whole."""
 
-    by: Literal["image", "lesion", "column"]
+    by: Literal["image", "lesion", "group", "column"]
     column: str | None
     test_size: Annotated[float, Field(gt=0, lt=1)]
     val_size: Share
     cal_size: Share
+    folds: Annotated[int, Field(ge=0, le=100)]
+    fold: Annotated[int, Field(ge=0, lt=100)]
+
+    @model_validator(mode="after")
+    def _folds_fit(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("folds must be 0 (one random split) or at least 2")
+        if self.fold >= max(self.folds, 1):
+            raise ValueError(
+                f"fold must be from 0 to folds - 1; fold is {self.fold}, folds {self.folds}"
+            )
+        if self.folds and self.by == "column":
+            raise ValueError("folds need by: image, lesion or group; by: column has its own parts")
+        return self
 
     @model_validator(mode="after")
     def _sizes_leave_training_images(self) -> Self:
-        held_out = self.test_size + self.val_size + self.cal_size
+        test_size = 1 / self.folds if self.folds else self.test_size
+        held_out = test_size + self.val_size + self.cal_size
         if held_out >= 1:
             raise ValueError(
                 f"test_size + val_size + cal_size must stay below 1, so that images are left to "
@@ -134,10 +157,28 @@ class Model(Section):
         return self
 
 
+class Calibrate(Section):
+    """Stage `calibrate`; coverage is the share of prediction sets that hold the diagnosis."""
+
+    method: Literal["temperature", "none"]
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Evaluate(Section):
-    """Stage `evaluate`."""
+    """Stages `evaluate`, `mistakes` and `compare`."""
 
     decimals: Annotated[int, Field(ge=1, le=12)]
+    n_resamples: Annotated[int, Field(ge=100, le=100_000)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    min_group_size: Count
+    calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    n_mistakes: Annotated[int, Field(ge=1, le=100)]
+
+
+class Repeat(Section):
+    """`make repeat`: what moves from run to run."""
+
+    by: Literal["seed", "fold"]
 
 
 class Params(Section):
@@ -149,10 +190,20 @@ class Params(Section):
     data: Data
     explore: Explore
     resize: Resize
+    audit: Audit
     split: Split
     balance: Balance
     models: Annotated[dict[Name, Model], Field(min_length=1)]
+    calibrate: Calibrate
     evaluate: Evaluate
+    repeat: Repeat
+
+    @model_validator(mode="after")
+    def _external_names_make_file_names_of_their_own(self) -> Self:
+        for model in self.models:
+            if any(model.endswith(f"_on_{name}") for name in self.data.external):
+                raise ValueError(f"a model may not be named like a model on a set; found {model}")
+        return self
 
 
 def read_params(path: Path) -> Params:

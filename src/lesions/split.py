@@ -5,19 +5,22 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from lesions.taxonomy import CODES, PARTITIONS
 
 
 def partition_images(
     labels: pd.DataFrame,
+    groups: pd.DataFrame | None = None,
     *,
     by: str,
     column: str | None,
     test_size: float,
     val_size: float,
     cal_size: float,
+    folds: int = 0,
+    fold: int = 0,
     seed: int,
 ) -> pd.DataFrame:
     """Give every image one of `train`, `val`, `cal`, `test`.
@@ -26,12 +29,21 @@ def partition_images(
     ----------
     labels
         Has `image_id`, `lesion_id`, `dx`, and `column` where that is used.
+    groups
+        `image_id`, `group`; row i belongs to row i of `labels`; needed by `by: group` alone.
     by
         `image`: at random, as in the paper, so that photographs of one lesion may be separated.
         `lesion`: photographs of one lesion stay together; stratified by `dx`.
-        `column`: as the metadata's `column` says; the sizes are not used.
+        `group`: lesions with near-duplicates stay together too; stratified by the `dx` that stands
+        first in a group.
+        `column`: as the metadata's `column` says; the sizes and folds are not used.
     test_size, val_size, cal_size
-        Shares of all images (`by: lesion`: of all lesions of each `dx`); 0 leaves a part empty.
+        Shares of all images (`by: lesion`: of all lesions of each `dx`; `by: group` likewise); 0
+        leaves a part empty.
+    folds, fold
+        0: one random split. At least 2: the test part is number `fold`, from 0 on, of so many
+        folds, stratified and together as `by` says, and `test_size` is not used; every image is in
+        the test part of exactly one fold.
 
     Returns
     -------
@@ -42,40 +54,111 @@ def partition_images(
     ------
     ValueError
         If a class has too few lesions for the parts asked for, the column is missing or holds
-        another word, or a class has no training image.
+        another word, the groups are of other images, the fold is none of the folds, or a class has
+        no training image.
     """
-    sizes = {"test": test_size, "val": val_size, "cal": cal_size}
-    if by == "image":
-        partition = _draw(np.arange(len(labels)), None, sizes, seed)
-    elif by == "lesion":
-        lesions = labels.drop_duplicates("lesion_id").set_index("lesion_id")["dx"]
-        drawn = _draw(lesions.index.to_numpy(), lesions, sizes, seed)
-        partition = labels["lesion_id"].map(pd.Series(drawn, index=lesions.index)).to_numpy()
-    else:
+    if by == "column":
         partition = _read_column(labels, column)
+    else:
+        units, strata = _units(labels, groups, by)
+        first = units.drop_duplicates()
+        strata = None if strata is None else strata[first.index]
+        test = _fold(len(first), strata, folds, fold, seed)
+        sizes = {"test": test_size, "val": val_size, "cal": cal_size}
+        drawn = _draw(len(first), strata, sizes, seed, test)
+        partition = units.map(pd.Series(drawn, index=first.to_numpy())).to_numpy()
     partitions = pd.DataFrame({"image_id": labels["image_id"], "partition": partition})
     _check_training_part(labels, partitions)
     return partitions
 
 
-def describe_split(labels: pd.DataFrame, partitions: pd.DataFrame) -> dict[str, int]:
-    """Count the images of each part, and the test images whose lesion is also trained on."""
-    partition = partitions["partition"]
+def describe_split(
+    labels: pd.DataFrame, partitions: pd.DataFrame, groups: pd.DataFrame
+) -> dict[str, int]:
+    """Count the images of each part, and the test images whose lesion or group is trained on."""
+    partition = partitions["partition"].to_numpy()
     counts = {f"n_{name}": int((partition == name).sum()) for name in PARTITIONS}
-    trained = set(labels.loc[partition == "train", "lesion_id"])
-    shared = labels.loc[partition == "test", "lesion_id"].isin(trained)
-    return {**counts, "n_test_sharing_a_lesion_with_train": int(shared.sum())}
+    for name, unit in (("lesion", labels["lesion_id"]), ("group", groups["group"])):
+        unit = unit.to_numpy()
+        shared = np.isin(unit[partition == "test"], unit[partition == "train"])
+        counts[f"n_test_sharing_a_{name}_with_train"] = int(shared.sum())
+    return counts
 
 
-def _draw(units: np.ndarray, strata: pd.Series | None, sizes: dict, seed: int) -> np.ndarray:
-    """Take the held-out parts from `units` one after the other; what is left is `train`."""
-    partition = np.full(len(units), "train", dtype=object)
-    rest = np.arange(len(units))
+def leaking(groups: pd.DataFrame, partitions: pd.DataFrame) -> np.ndarray:
+    """Tell of every image whether its group lies in another partition also.
+
+    Moving all of them to `train` mends a published split (Abhishek, Jain, Hamarneh, *Sci Data*
+    12:196, 2025, made DermaMNIST-C so).
+
+    Parameters
+    ----------
+    groups
+        `group`; row i belongs to row i of `partitions`.
+    partitions
+        `partition`.
+
+    Returns
+    -------
+    ndarray
+        bool `(n_images,)`.
+    """
+    partition = pd.Series(partitions["partition"].to_numpy())
+    return (partition.groupby(groups["group"].to_numpy()).transform("nunique") > 1).to_numpy()
+
+
+def _units(labels, groups, by):
+    """Give what is drawn as a whole: its name for every image, and the strata or None."""
+    rows = labels.reset_index(drop=True)
+    if by == "image":
+        return pd.Series(np.arange(len(rows))), None
+    if by == "lesion":
+        return rows["lesion_id"], rows["dx"]
+    found = None if groups is None else groups["image_id"].tolist()
+    if found != rows["image_id"].tolist():
+        what = "none" if groups is None else f"{len(groups)} rows of other images or another order"
+        raise ValueError(
+            f"split.by: group needs the group of each of the {len(rows)} images, row by row; "
+            f"found {what}; run 'dvc repro audit'"
+        )
+    return groups["group"].reset_index(drop=True), rows["dx"]
+
+
+def _fold(n_units, strata, folds, fold, seed):
+    """Give the positions of the units in the fold, or None without folds."""
+    if folds == 0:
+        return None
+    if not 0 <= fold < folds:
+        raise ValueError(
+            f"split.fold must be from 0 to {folds - 1}, one of split.folds = {folds}; found "
+            f"{fold}; change it in params.yaml"
+        )
+    rarest = n_units if strata is None else int(strata.value_counts().min())
+    if rarest < folds:
+        what = "images" if strata is None else f"units of {strata.value_counts().idxmin()}"
+        raise ValueError(
+            f"split.folds must be at most the number of lesions or groups of every class; there "
+            f"are {rarest} {what}, and {folds} folds; change it in params.yaml"
+        )
+    kind = KFold if strata is None else StratifiedKFold
+    # One row a unit, so that folds of whole lesions need no StratifiedGroupKFold.
+    cut = kind(folds, shuffle=True, random_state=seed).split(np.zeros(n_units), strata)
+    return list(cut)[fold][1]
+
+
+def _draw(n_units, strata, sizes, seed, test):
+    """Take the held-out parts one after the other, `test` as given; what is left is `train`."""
+    partition = np.full(n_units, "train", dtype=object)
+    rest = np.arange(n_units)
     for name, size in sizes.items():
+        if name == "test" and test is not None:
+            partition[test] = name
+            rest = np.setdiff1d(rest, test)
+            continue
         if size == 0:
             continue
         strata_left = None if strata is None else strata.to_numpy()[rest]
-        n_taken = math.ceil(size * len(units))  # as scikit-learn rounds; of all, not of the rest
+        n_taken = math.ceil(size * n_units)  # as scikit-learn rounds; of all, not of the rest
         take = _explained(train_test_split, strata_left, name)
         rest, taken = take(rest, test_size=n_taken, random_state=seed, stratify=strata_left)
         partition[taken] = name

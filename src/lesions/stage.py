@@ -1,6 +1,7 @@
 """What every stage does first: take its paths from the flags, its settings from `params.yaml`."""
 
 import argparse
+import json
 import sys
 import traceback
 from collections.abc import Iterable
@@ -36,7 +37,7 @@ def read_params() -> params.Params:
         sys.exit(str(error))
 
 
-def model_files(folder: Path, models: Iterable[str], *, suffix: str) -> dict[str, Path]:
+def model_files(folder: Path, models: Iterable[str], suffix: str) -> dict[str, Path]:
     """Give the file of every model, `<folder>/<model><suffix>`, in the order of `models`.
 
     Raises
@@ -52,6 +53,24 @@ def model_files(folder: Path, models: Iterable[str], *, suffix: str) -> dict[str
             f"{', '.join(missing)} has none; run 'dvc repro'."
         )
     return files
+
+
+def read_scores(folder: Path, settings: params.Params) -> dict[str, dict[str, dict]]:
+    """Give model to source to what its JSON file holds.
+
+    The source is `measured` for the study's own test part (`<model>.json`) and `on <set>` for an
+    external set (`<model>_on_<set>.json`).
+    """
+    names = {
+        model: {"measured": model}
+        | {f"on {external}": f"{model}_on_{external}" for external in settings.data.external}
+        for model in settings.models
+    }
+    files = model_files(folder, [name for own in names.values() for name in own.values()], ".json")
+    return {
+        model: {source: json.loads(files[name].read_text()) for source, name in own.items()}
+        for model, own in names.items()
+    }
 
 
 def _tell(kind, error, trace) -> None:
