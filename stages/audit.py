@@ -3,20 +3,20 @@
 import json
 
 import numpy as np
-import pandas as pd
 
 from lesions import duplicates
 from lesions.exploration import CAPTIONS
 from lesions.images import read_image, resize_images
 from lesions.sheets import pairs_sheet
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 
 
 def main():
     paths = read_paths(__doc__, "labels", "raw", "groups", "counts", "pairs", "sheet")
     params = read_params()
     similarity = params.audit.similarity
-    labels = pd.read_csv(paths.labels)
+    labels = read_table(paths.labels)
     files = [paths.raw / path for path in labels["image_path"]]
 
     # The photographs themselves: the split must not depend on the size that the models see.

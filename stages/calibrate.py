@@ -2,17 +2,16 @@
 
 import json
 
-import pandas as pd
-
 from lesions.calibration import calibrate, calibration_part
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 
 
 def main():
     paths = read_paths(__doc__, "name", "predictions", "labels", "groups", "calibration")
     params = read_params()
     part = calibration_part(
-        pd.read_csv(paths.predictions), pd.read_csv(paths.labels), pd.read_csv(paths.groups)
+        read_table(paths.predictions), read_table(paths.labels), read_table(paths.groups)
     )
     calibration = calibrate(part, seed=params.seed, **dict(params.calibrate))
     paths.calibration.write_text(json.dumps(calibration, indent=2, allow_nan=False) + "\n")

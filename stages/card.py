@@ -6,6 +6,7 @@ import pandas as pd
 
 from lesions.card import render
 from lesions.stage import model_files, read_params, read_paths, read_scores
+from lesions.tables import read_table
 
 STUDY = ("comparison", "differences", "split", "audit")
 COHORT = ("sex", "age", "localization")
@@ -21,7 +22,7 @@ def main():
     files = model_files(paths.calibrations, params.models, ".json")
     inputs["calibrations"] = {model: json.loads(file.read_text()) for model, file in files.items()}
     inputs["cohort"] = {name: pd.read_csv(paths.cohort / f"{name}.csv") for name in COHORT}
-    inputs["labels"] = pd.read_csv(paths.labels)
+    inputs["labels"] = read_table(paths.labels)
     template = paths.template.read_text(encoding="utf-8")
     card = render(template, inputs, settings=params.model_dump())
     paths.card.write_text(card, encoding="utf-8")

@@ -2,8 +2,6 @@
 
 import json
 
-import pandas as pd
-
 from lesions.bootstrap import Protocol
 from lesions.comparison import (
     compare_models,
@@ -16,6 +14,7 @@ from lesions.comparison import (
 from lesions.metrics import CAVEATS, to_json
 from lesions.published import PUBLISHED
 from lesions.stage import model_files, read_params, read_paths, read_scores
+from lesions.tables import read_table
 
 
 def main():
@@ -41,9 +40,9 @@ def main():
         settings.n_resamples, settings.confidence, settings.calibration_bins, params.seed
     )
     pairs = compare_pairs(
-        {model: pd.read_csv(file) for model, file in predictions.items()},
+        {model: read_table(file) for model, file in predictions.items()},
         {model: json.loads(file.read_text()) for model, file in calibrations.items()},
-        pd.read_csv(paths.labels),
+        read_table(paths.labels),
         protocol,
     )
     differences = {"protocol": protocol._asdict(), "pairs": pairs}
@@ -61,7 +60,7 @@ def main():
     )
     paths.markdown.write_text(to_markdown(table, note=note), encoding="utf-8")
     curves = model_files(paths.curves, params.models, ".csv")
-    gathered = gather_curves({model: pd.read_csv(file) for model, file in curves.items()})
+    gathered = gather_curves({model: read_table(file) for model, file in curves.items()})
     gathered.to_csv(paths.learning_curves, index=False)
 
 

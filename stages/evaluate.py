@@ -8,6 +8,7 @@ from lesions.evaluation import evaluate, gather_test, make_tables
 from lesions.figures import confusion_heatmap
 from lesions.metrics import CAVEATS, to_json
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 from lesions.taxonomy import CODES
 
 INPUTS = ("predictions", "labels", "groups", "partitions")
@@ -20,7 +21,7 @@ def main():
     params = read_params()
     settings = params.evaluate.model_dump(exclude={"decimals", "n_mistakes"})
 
-    test = gather_test(**{name: pd.read_csv(getattr(paths, name)) for name in INPUTS})
+    test = gather_test(**{name: read_table(getattr(paths, name)) for name in INPUTS})
     calibration = json.loads(paths.calibration.read_text(encoding="utf-8"))
     headline, details = evaluate(test, calibration=calibration, seed=params.seed, **settings)
     for path, scores in ((paths.evaluation, headline), (paths.details, details)):

@@ -1,7 +1,6 @@
 """Stage `external`: bring an external set in, encode and resize it; all of it is to test on."""
 
 import numpy as np
-import pandas as pd
 
 from lesions.external import as_test_part
 from lesions.folder import find_images
@@ -9,6 +8,7 @@ from lesions.images import resize_images
 from lesions.ingestion import ingest_folder
 from lesions.metadata import encode_labels, read_metadata
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 from lesions.taxonomy import METADATA
 
 
@@ -18,7 +18,7 @@ def main():
     params = read_params()
     ingest_folder(paths.source, paths.raw, extra_images=params.data.extra_images)
     labels = encode_labels(read_metadata(paths.raw / METADATA), find_images(paths.raw))
-    groups, partitions = as_test_part(labels, pd.read_csv(paths.study))
+    groups, partitions = as_test_part(labels, read_table(paths.study))
     labels.to_csv(paths.labels, index=False)
     groups.to_csv(paths.groups, index=False)
     partitions.to_csv(paths.partitions, index=False)

@@ -2,8 +2,6 @@
 
 import json
 
-import pandas as pd
-
 from lesions.atlas import mistakes_sheet
 from lesions.calibration import apply_calibration
 from lesions.exploration import CAPTIONS
@@ -11,6 +9,7 @@ from lesions.images import read_image
 from lesions.metrics import take_rows
 from lesions.mistakes import confident_mistakes, describe_mistakes
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 from lesions.taxonomy import PROBABILITIES
 
 
@@ -18,12 +17,12 @@ def main():
     paths = read_paths(__doc__, "name", "predictions", "calibration", "labels", "raw", "sheet")
     params = read_params()
     n = params.evaluate.n_mistakes
-    test = take_rows(pd.read_csv(paths.predictions))
+    test = take_rows(read_table(paths.predictions))
     calibration = json.loads(paths.calibration.read_text())
     probabilities = apply_calibration(test[list(PROBABILITIES)].to_numpy(), calibration)
 
     mistakes = confident_mistakes(test, probabilities, n=n)
-    files = pd.read_csv(paths.labels, index_col="image_id")["image_path"]
+    files = read_table(paths.labels).set_index("image_id")["image_path"]
     photographs = [read_image(paths.raw / files[image_id]) for image_id in mistakes["image_id"]]
     title = f"{paths.name}: {describe_mistakes(test, probabilities, n=n)}"
     note = CAPTIONS[params.data.source]

@@ -1,20 +1,20 @@
 """Stage `predict`: ask a trained model about every image that it was not trained on."""
 
 import numpy as np
-import pandas as pd
 
 from lesions.archive import load_network
 from lesions.inference import predict_images
 from lesions.runtime import prepare_tensorflow
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 
 
 def main():
     paths = read_paths(__doc__, "labels", "images", "partitions", "model", "predictions")
     params = read_params()
     prepare_tensorflow(seed=params.seed, threads=params.threads)
-    table = pd.read_csv(paths.partitions)
-    table["label"] = pd.read_csv(paths.labels)["label"]
+    table = read_table(paths.partitions)
+    table["label"] = read_table(paths.labels)["label"]
     held_out = np.flatnonzero(table["partition"] != "train")
     images = np.load(paths.images, mmap_mode="r")[held_out]
     probabilities = predict_images(load_network(paths.model), images)

@@ -2,17 +2,16 @@
 
 import json
 
-import pandas as pd
-
 from lesions.split import describe_split, partition_images
 from lesions.stage import read_params, read_paths
+from lesions.tables import read_table
 
 
 def main():
     paths = read_paths(__doc__, "labels", "groups", "partitions", "counts")
     params = read_params()
-    labels = pd.read_csv(paths.labels)
-    groups = pd.read_csv(paths.groups)
+    labels = read_table(paths.labels)
+    groups = read_table(paths.groups)
     partitions = partition_images(labels, groups, seed=params.seed, **dict(params.split))
     partitions.to_csv(paths.partitions, index=False)
     counts = describe_split(labels, partitions, groups)

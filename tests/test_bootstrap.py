@@ -145,3 +145,18 @@ def test_in_fewer_draws_than_95_of_100_a_class_was_predicted_so_its_ppv_has_no_i
     labels[-1] = 4
     _, classes = score_images(labels, np.eye(7)[predicted], np.arange(41), Protocol(200))
     assert classes["df"]["ppv"] == {"value": 0, "low": None, "high": None}
+
+
+def test_a_class_of_two_lesions_leaves_the_means_over_classes_without_an_interval():
+    labels, probabilities, lesions = world()
+    few = (labels == 3).nonzero()[0][2:]  # all of df but its first two images
+    labels, probabilities, lesions = (
+        np.delete(a, few, axis=0) for a in (labels, probabilities, lesions)
+    )
+    lesions[labels == 3] = ["df-a", "df-b"]
+    scores, classes = score_images(labels, probabilities, lesions, Protocol(n_resamples=200))
+    for name in MEASURES:
+        is_mean = name == "balanced_accuracy" or name.endswith("_macro")
+        assert (scores[name]["low"] is None) == is_mean, name
+    assert all(classes["df"][name]["low"] is None for name in CLASS_MEASURES)
+    assert classes["nv"]["sensitivity"]["low"] is not None

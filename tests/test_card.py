@@ -226,7 +226,8 @@ def test_without_a_calibration_part_the_card_says_so(study, settings):
         nothing = {"calibrated": False, "reason": reason, "temperature": None, "conformal": None}
         study["calibrations"][model] = nothing
     card = render(TEMPLATE, study, settings=settings)
-    assert card.count(f": {reason}.") == 2
+    # Of each of the two models, and of the prediction sets.
+    assert card.count(f": {reason}.") == 3
     assert "None of the models has any" in card
     assert "empty: the last epoch is kept" in card
     assert "No calibration part" in card

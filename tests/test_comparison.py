@@ -181,7 +181,8 @@ def test_real_differences_are_said_with_the_better_model_first():
     )
     assert text == (
         "Real differences in balanced accuracy: vgg16 over cnn by 0.20 (0.10 to 0.30). "
-        "Not told apart: cnn and new."
+        "Not told apart: cnn and new. Each model was trained once; no correction for the number of "
+        "pairs."
     )
 
 

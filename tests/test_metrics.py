@@ -275,4 +275,5 @@ def test_json_rounds_floats_and_nothing_else():
     assert json.loads(text) == {
         "n": 3, "deep": {"a": 0.67, "none": None, "list": ["df", 0.33, {"b": 0.33}]},
     }  # fmt: skip
+    assert json.loads(to_json({"p": 1.44e-6, "zero": 0.0}, decimals=4)) == {"p": 1.4e-6, "zero": 0}
     assert '"30–44"' in to_json({"30–44": 1}, decimals=2)

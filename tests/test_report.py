@@ -229,7 +229,7 @@ def test_a_study_without_calibration_images_says_so():
 
 def test_a_study_without_leakage_or_external_sets_says_so():
     page = Page(draw_page(make_study(leaks=False)[0]))
-    assert "Nothing leaks" in page.words
+    assert "No leak is known" in page.words
     assert "No test photograph belongs to a lesion that is in the training part." in page.words
     assert page.all("section", "id") == [name for name in SECTIONS if name != "external"]
 
@@ -241,7 +241,7 @@ def test_leaking_photographs_are_counted(inputs, page):
     assert shared > 0
     text = f"{shared} of the {n_test} test photographs belong to a lesion that is also in"
     assert text in page.words
-    assert "Nothing leaks" not in page.words
+    assert "No leak is known" not in page.words
 
 
 def test_groups_too_small_are_named(inputs, page):

@@ -168,10 +168,16 @@ def test_row_i_belongs_to_row_i_whatever_the_tables_index(by):
 
 @pytest.mark.parametrize("by", ["image", "lesion", "column"])
 def test_the_labels_are_not_modified(by):
-    labels = cohort(20).assign(mine="train")
+    labels = cohort(20)
+    labels["mine"] = np.where(np.arange(len(labels)) % 2, "test", "train")
     before = labels.copy()
     split(labels, by=by, column="mine")
     pd.testing.assert_frame_equal(labels, before)
+
+
+def test_a_column_without_test_images_is_refused():
+    with pytest.raises(ValueError, match="'test' must have images; column 'mine' puts none there"):
+        split(cohort(20).assign(mine="train"), by="column", column="mine")
 
 
 # By group

@@ -5,7 +5,8 @@ as many lesions as there are, with replacement, within each diagnosis, and measu
 brings all of its photographs. Photographs of one lesion are alike, so drawing images would make the
 intervals too narrow. The interval lies between the percentiles of what was measured. It says what
 other lesions of the same mix of diagnoses would give the same trained model: neither another
-training run nor other clinics are in it. With few lesions in a class it is too narrow.
+training run nor other clinics are in it. With few lesions in a class it is too narrow, and with one
+or two, which hardly differ from one resample to the next, it would be false: then there is none.
 
 Two measures grow by drawing images several times, whatever the model: the average precision, since
 copies of a positive stand together, and the calibration error, since chance gaps do not cancel.
@@ -26,6 +27,7 @@ from lesions.weighted import all_measures
 
 DEFINED = 0.95  # an interval needs that share of resamples in which the number is defined
 MOVED = ("average_precision", "average_precision_macro", "calibration_error")
+MIN_LESIONS = 3  # of every class that is there, for an interval of a mean over classes
 N_CELLS = 4_000_000  # images times resamples that are worked on at once: 32 MB in float64
 
 
@@ -186,12 +188,29 @@ def score_images(
     scores = {"n_images": len(labels), "n_lesions": len(np.unique(lesions))}
     in_order = {name: resampled[name] for name in MEASURES}
     scores |= estimates(points, in_order, confidence=confidence)
+    if has_few_lesions(labels, lesions):
+        for name in filter(is_mean_of_classes, MEASURES):
+            scores[name] |= {"low": None, "high": None}
     classes = {}
     for label, (dx, row) in enumerate(per_class(labels, probabilities).items()):
         counts = {"n_images": row["n_images"], "n_lesions": _n_lesions(lesions, labels == label)}
         of_class = {name: values[label] for name, values in by_class.items()}
         classes[dx] = counts | estimates(row, of_class, confidence=confidence)
+        if counts["n_lesions"] < MIN_LESIONS:
+            for name in CLASS_MEASURES:
+                classes[dx][name] |= {"low": None, "high": None}
     return scores, classes
+
+
+def has_few_lesions(labels: np.ndarray, lesions: np.ndarray) -> bool:
+    """Tell whether a class that is there has fewer than `MIN_LESIONS` lesions."""
+    labels = np.asarray(labels)
+    return any(_n_lesions(lesions, labels == label) < MIN_LESIONS for label in np.unique(labels))
+
+
+def is_mean_of_classes(measure: str) -> bool:
+    """Tell whether a measure counts every class alike, however few lesions it has."""
+    return measure == "balanced_accuracy" or measure.endswith("_macro")
 
 
 def _n_lesions(lesions, chosen):

@@ -213,7 +213,9 @@ def say_differences(pairs: Sequence[Mapping], measure: str = "balanced_accuracy"
             open_.append(f"{better} and {other}")
     name = measure.replace("_", " ")
     text = f"Real differences in {name}: {'; '.join(real) or 'none'}."
-    return f"{text} Not told apart: {'; '.join(open_)}." if open_ else text
+    if open_:
+        text += f" Not told apart: {'; '.join(open_)}."
+    return f"{text} Each model was trained once; no correction for the number of pairs."
 
 
 def _with_interval(row, measure):

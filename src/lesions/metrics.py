@@ -268,7 +268,10 @@ def to_json(scores: dict, *, decimals: int) -> str:
             return {key: rounded(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [rounded(item) for item in value]
-        return round(value, decimals) if isinstance(value, float) else value
+        if not isinstance(value, float):
+            return value
+        # A p value that would be written as 0 keeps two digits.
+        return round(value, decimals) or float(f"{value:.2g}")
 
     return json.dumps(rounded(scores), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 

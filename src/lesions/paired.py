@@ -7,7 +7,14 @@ that are compared: with many models, some intervals leave 0 out by chance.
 import numpy as np
 from scipy.stats import binomtest
 
-from lesions.bootstrap import Protocol, draw_weights, interval, over_resamples
+from lesions.bootstrap import (
+    Protocol,
+    draw_weights,
+    has_few_lesions,
+    interval,
+    is_mean_of_classes,
+    over_resamples,
+)
 from lesions.metrics import check_predictions, headline
 from lesions.weighted import all_measures
 
@@ -41,18 +48,19 @@ def paired_differences(
     -------
     dict of str to dict
         `MEASURES` to `difference`, `low`, `high` and `real`: the interval leaves 0 out. The
-        numbers are `None` and `real` is false where a measure is not defined.
+        numbers are `None` and `real` is false where a measure is not defined; there is no interval
+        where `lesions.bootstrap.MIN_LESIONS` forbids it.
     """
     weights = draw_weights(labels, lesions, n_resamples=protocol.n_resamples, seed=protocol.seed)
     points, resampled = zip(
         *(_measured(labels, p, weights, protocol) for p in (probabilities, others)), strict=True
     )
-    differences = {}
+    differences, few = {}, has_few_lesions(labels, lesions)
     for name in MEASURES:
         values = [point[name] for point in points]
         low, high = None, None
         difference = None if None in values else values[0] - values[1]
-        if difference is not None:
+        if difference is not None and not (few and is_mean_of_classes(name)):
             apart = resampled[0][name] - resampled[1][name]
             low, high = interval(apart, confidence=protocol.confidence)
         real = low is not None and (low > 0 or high < 0)

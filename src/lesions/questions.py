@@ -25,6 +25,7 @@ SPECIFICITY_AT = {
     "specificity_at_95_sensitivity": 0.95,
 }
 QUESTION_MEASURES = ("roc_auc", "average_precision", *SENSITIVITY_AT, *SPECIFICITY_AT)
+MIN_BEYOND = 5  # images that may lie beyond a threshold, for an interval of what it gives
 ROUNDING = 1e-12  # 1 - a rate may fall short of what it stands for by the last bit
 
 
@@ -44,7 +45,8 @@ def ask_questions(
     -------
     dict of str to dict
         `melanoma`, `malignant` to `positive` (codes), `n_positive`, `n_negative` and the
-        `QUESTION_MEASURES` as estimates; see `question_points`. They are `None` where images of
+        `QUESTION_MEASURES` as estimates; see `question_points`. An operating point that leaves
+        fewer than `MIN_BEYOND` images beyond it has no interval. They are `None` where images of
         only one kind are there.
     """
     labels, probabilities = check_predictions(labels, probabilities)
@@ -56,6 +58,8 @@ def ask_questions(
             resampled = over_resamples(_measure(positive, scores), weights)
             points = question_points(positive, scores)
             measured = estimates(points, resampled, confidence=confidence)
+            for name in _hardly_chosen(**counts):
+                measured[name] |= {"low": None, "high": None}
         else:
             nothing = {"value": None, "low": None, "high": None}
             measured = {name: dict(nothing) for name in QUESTION_MEASURES}
@@ -103,6 +107,21 @@ def question_points(positive: np.ndarray, scores: np.ndarray) -> dict[str, float
     for name, rate in SPECIFICITY_AT.items():
         points[name] = specificity[sensitivity >= rate - ROUNDING].max()
     return {name: float(value) for name, value in points.items()}
+
+
+def _hardly_chosen(n_positive, n_negative):
+    """Name what has no interval: its threshold is about the lowest, or highest, score of all.
+
+    A resample's lowest score is never below the images' own, so that the interval could only lie on
+    one side (Bickel, Freedman, Ann Stat 9:1196-1217, 1981).
+    """
+
+    def beyond(rate, n_images):
+        return round((1 - rate) * n_images, 9)
+
+    few = [name for name, rate in SENSITIVITY_AT.items() if beyond(rate, n_negative) < MIN_BEYOND]
+    few += [name for name, rate in SPECIFICITY_AT.items() if beyond(rate, n_positive) < MIN_BEYOND]
+    return few
 
 
 def _measure(positive, scores):

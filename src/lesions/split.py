@@ -68,6 +68,11 @@ def partition_images(
         drawn = _draw(len(first), strata, sizes, seed, test)
         partition = units.map(pd.Series(drawn, index=first.to_numpy())).to_numpy()
     partitions = pd.DataFrame({"image_id": labels["image_id"], "partition": partition})
+    if not (partitions["partition"] == "test").any():
+        raise ValueError(
+            f"a part 'test' must have images; column {column!r} puts none there; mend it, or "
+            "change split in params.yaml"
+        )
     _check_training_part(labels, partitions)
     return partitions
 

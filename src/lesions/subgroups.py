@@ -46,7 +46,8 @@ def score_subgroups(table: pd.DataFrame, protocol: Protocol, *, min_group_size: 
     dict of str to dict
         For each column `groups`, name to `n_images`, `n_lesions`, `classes` (the `dx` present) and
         estimates; `too_small`, name to `n_images`; `worst`, the `group` with the lowest
-        `balanced_accuracy`, `None` where fewer than two groups have scores. Age bands stand from
+        `balanced_accuracy` of those with the most diagnoses, `None` where these are fewer than
+        two. Age bands stand from
         young to old, others from frequent to rare, `unknown` last.
     """
     return {column: _score_groups(table, column, protocol, min_group_size) for column in SUBGROUPS}
@@ -96,8 +97,13 @@ def _score_groups(table, column, protocol, min_group_size):
         else:
             groups[name], _ = _score(rows, protocol)
     worst = None
-    if len(groups) > 1:
-        scores = {name: row["balanced_accuracy"]["value"] for name, row in groups.items()}
+    most = max((len(row["classes"]) for row in groups.values()), default=0)
+    scores = {
+        name: row["balanced_accuracy"]["value"]
+        for name, row in groups.items()
+        if len(row["classes"]) == most  # a mean over other diagnoses is no comparison
+    }
+    if len(scores) > 1:
         name = min(scores, key=scores.get)
         worst = {"group": name, "balanced_accuracy": scores[name]}
     return {"groups": groups, "too_small": too_small, "worst": worst}
