@@ -39,7 +39,7 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes that profi
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
 
-repeat: $(STAMP)  ## Run the study SEEDS=5 times, seed or fold moving; print mean and spread
+repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
 	@$(BIN)/python tools/repeat.py $(SEEDS)
 
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page

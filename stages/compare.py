@@ -3,18 +3,11 @@
 import json
 
 from lesions.bootstrap import Protocol
-from lesions.comparison import (
-    compare_models,
-    compare_pairs,
-    describe_run,
-    gather_curves,
-    in_short,
-    to_markdown,
-)
-from lesions.metrics import CAVEATS, to_json
+from lesions.comparison import compare_models, compare_pairs, gather_curves, in_short
 from lesions.published import PUBLISHED
 from lesions.stage import model_files, read_params, read_paths, read_scores
-from lesions.tables import read_table
+from lesions.tables import read_table, to_json
+from lesions.wording import describe_run, to_markdown
 
 
 def main():
@@ -26,11 +19,7 @@ def main():
 
     evaluations = read_scores(paths.evaluations, params)
     details = read_scores(paths.details, params)
-    intervals = {
-        model: {source: found["headline"] for source, found in sources.items()}
-        for model, sources in details.items()
-    }
-    table = compare_models(evaluations, intervals, published=PUBLISHED.get(params.profile))
+    table = compare_models(evaluations, details, published=PUBLISHED.get(params.profile))
     table.to_csv(paths.table, index=False)
     paths.comparison.write_text(to_json(in_short(table), decimals=settings.decimals))
 
@@ -47,16 +36,18 @@ def main():
     )
     differences = {"protocol": protocol._asdict(), "pairs": pairs}
     paths.differences.write_text(to_json(differences, decimals=settings.decimals))
+    classes = details[next(iter(details))]["measured"]["classes"]
     random = [
         name for name, m in params.models.items() if m.backbone and m.backbone.weights == "random"
     ]
     note = describe_run(
-        params.profile,
-        params.split.by,
-        settings.confidence,
-        random,
+        classes,
         pairs,
-        CAVEATS[params.data.source],
+        profile=params.profile,
+        source=params.data.source,
+        split_by=params.split.by,
+        confidence=settings.confidence,
+        random=random,
     )
     paths.markdown.write_text(to_markdown(table, note=note), encoding="utf-8")
     curves = model_files(paths.curves, params.models, ".csv")

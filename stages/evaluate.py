@@ -6,9 +6,9 @@ import pandas as pd
 
 from lesions.evaluation import evaluate, gather_test, make_tables
 from lesions.figures import confusion_heatmap
-from lesions.metrics import CAVEATS, to_json
+from lesions.metrics import CAVEATS
 from lesions.stage import read_params, read_paths
-from lesions.tables import read_table
+from lesions.tables import read_table, to_json
 from lesions.taxonomy import CODES
 
 INPUTS = ("predictions", "labels", "groups", "partitions")

@@ -1,8 +1,11 @@
 """Stage `external`: bring an external set in, encode and resize it; all of it is to test on."""
 
+import json
+
 import numpy as np
 
-from lesions.external import as_test_part
+from lesions import duplicates
+from lesions.external import as_test_part, describe_external, refuse_same_files
 from lesions.folder import find_images
 from lesions.images import resize_images
 from lesions.ingestion import ingest_folder
@@ -13,20 +16,33 @@ from lesions.taxonomy import METADATA
 
 
 def main():
-    tables = ("labels", "groups", "partitions")
-    paths = read_paths(__doc__, "source", "study", "raw", *tables, "images")
+    outs = ("raw", "labels", "groups", "partitions", "images", "counts")
+    paths = read_paths(__doc__, "name", "source", "study", "study_raw", *outs)
     params = read_params()
-    ingest_folder(paths.source, paths.raw, extra_images=params.data.extra_images)
+    extra_images, setting = params.data.extra_images, f"data.external.{paths.name}"
+    ingest_folder(paths.source, paths.raw, extra_images=extra_images, setting=setting)
     labels = encode_labels(read_metadata(paths.raw / METADATA), find_images(paths.raw))
-    groups, partitions = as_test_part(labels, read_table(paths.study))
+    study = read_table(paths.study)
+    groups, partitions = as_test_part(labels, study)
+    photographs = [paths.raw / path for path in labels["image_path"]]
+    study_photographs = [paths.study_raw / path for path in study["image_path"]]
+    refuse_same_files(photographs, study_photographs)
     labels.to_csv(paths.labels, index=False)
     groups.to_csv(paths.groups, index=False)
     partitions.to_csv(paths.partitions, index=False)
-    photographs = [paths.raw / path for path in labels["image_path"]]
     shape = (len(labels), params.resize.size, params.resize.size, 3)
     images = np.lib.format.open_memmap(paths.images, mode="w+", dtype=np.uint8, shape=shape)
     resize_images(photographs, images, **dict(params.resize))
     images.flush()
+
+    # As stage `audit` looks for near-duplicates; here they are counted, for the reader to judge.
+    files = study_photographs + photographs
+    squares = np.empty((len(files), duplicates.SIZE, duplicates.SIZE, 3), np.uint8)
+    resize_images(files, squares, size=duplicates.SIZE, interpolation="area", crop="square")
+    pairs = duplicates.find_similar_pairs(squares, n_neighbors=params.audit.n_neighbors)
+    similarity = params.audit.similarity
+    counts = describe_external(labels, pairs, n_study=len(study), similarity=similarity)
+    paths.counts.write_text(json.dumps(counts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

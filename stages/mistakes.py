@@ -6,8 +6,8 @@ from lesions.atlas import mistakes_sheet
 from lesions.calibration import apply_calibration
 from lesions.exploration import CAPTIONS
 from lesions.images import read_image
-from lesions.metrics import take_rows
 from lesions.mistakes import confident_mistakes, describe_mistakes
+from lesions.predictions import take_rows
 from lesions.stage import read_params, read_paths
 from lesions.tables import read_table
 from lesions.taxonomy import PROBABILITIES

@@ -12,6 +12,26 @@ import yaml
 from lesions.demo import write_demo
 
 ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("LESIONS_SHARED", ROOT / ".." / "shared")).resolve()
+
+
+def pytest_collection_modifyitems(items):
+    """Put the pipeline first: its files take longest, and a worker takes whole files in order."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_pipeline"))
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Give the path of a name in the optional folder of real data; skip where it is not there."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            top = name.partition("/")[0]
+            pytest.skip(f"{path} is not there; LESIONS_SHARED names the folder above {top}")
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")

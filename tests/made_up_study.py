@@ -12,9 +12,9 @@ from lesions.bootstrap import Protocol
 from lesions.calibration import apply_calibration, calibrate, calibration_part
 from lesions.evaluation import evaluate, gather_test, make_tables
 from lesions.exploration import describe_cohort
-from lesions.metrics import to_json
 from lesions.paired import mcnemar, paired_differences
 from lesions.panels import COHORT
+from lesions.tables import to_json
 from lesions.taxonomy import CODES, PROBABILITIES
 
 N_IMAGES = {"akiec": 40, "bcc": 45, "bkl": 60, "df": 30, "mel": 65, "nv": 210, "vasc": 30}

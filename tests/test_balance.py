@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
@@ -14,7 +11,6 @@ from lesions.mixing import (
 )
 from lesions.taxonomy import LABELS
 
-SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 METHODS = ["adasyn", "smote", "random"]
 # Uneven classes; the largest is 5, as nv is in HAM10000.
 SIZES = [12, 16, 30, 9, 25, 60, 8]
@@ -43,11 +39,8 @@ def synthetic():
     return images.clip(0, 255).astype(np.uint8), labels
 
 
-def photographs():
+def photographs(folder):
     """Real ones, 30 of each class and 120 of nv."""
-    folder = SHARED / "ham10000_28"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there; LESIONS_SHARED names the folder above ham10000_28")
     metadata = read_metadata(folder / "HAM10000_metadata.csv")
     chosen = metadata[metadata.groupby("dx").cumcount() < 30 + 90 * (metadata["dx"] == "nv")]
     files = {path.stem: path for path in folder.rglob("*.jpg")}
@@ -55,9 +48,9 @@ def photographs():
     return images, chosen["dx"].map(LABELS).to_numpy()
 
 
-@pytest.fixture(scope="module", params=[synthetic, photographs])
-def world(request):
-    return request.param()
+@pytest.fixture(scope="module", params=["synthetic", "photographs"])
+def world(request, shared):
+    return synthetic() if request.param == "synthetic" else photographs(shared("ham10000_28"))
 
 
 # The same as imbalanced-learn on the pixels themselves

@@ -17,7 +17,7 @@ from lesions.cohort import make_cohort
 from lesions.comparison import compare_models, in_short
 from lesions.evaluation import evaluate, gather_test
 from lesions.exploration import describe_cohort
-from lesions.metrics import to_json
+from lesions.tables import to_json
 from lesions.taxonomy import CODES, LABELS, NOT_A_MEDICAL_DEVICE, PROBABILITIES
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +61,6 @@ def whole_study():
         calibrations[model] = calibration
         evaluations[model] = {"measured": _written(headline)}
         details[model] = {"measured": _written(all_else)}
-    intervals = {model: {"measured": details[model]["measured"]["headline"]} for model in MODELS}
     difference = {"difference": -0.2, "low": -0.25, "high": -0.15, "real": True}
     pair = {"model": "cnn", "other": "vgg16", "measures": {"balanced_accuracy": difference}}
     counts = labels["partition"].value_counts()
@@ -71,7 +70,7 @@ def whole_study():
         "calibrations": calibrations,
         "evaluations": evaluations,
         "details": details,
-        "comparison": in_short(compare_models(evaluations, intervals)),
+        "comparison": in_short(compare_models(evaluations, details)),
         "differences": {"pairs": [pair]},
         "split": {
             f"n_{part}": int(counts.get(part, 0)) for part in ("train", "val", "cal", "test")
@@ -306,8 +305,28 @@ def test_the_weakest_diagnosis_is_one_that_has_images():
     def row(value, n_images=5):
         return {"n_images": n_images, "sensitivity": {"value": value}}
 
-    assert find_weakest({"nv": row(0.9), "mel": row(0.4), "df": row(None, 0)}) == "mel"
-    assert find_weakest({"df": row(None, 0)}) is None
+    assert find_weakest({"nv": row(0.9), "mel": row(0.4), "df": row(None, 0)}) == ["mel"]
+    assert find_weakest({"nv": row(0.4), "mel": row(0.4), "bcc": row(0.5)}) == ["nv", "mel"]
+    assert find_weakest({"df": row(None, 0)}) == []
+
+
+def test_missed_melanomas_are_counted_in_words(study, settings):
+    found = study["details"]["cnn"]["measured"]
+    row = found["confusion"]["mel"]
+    n_images = sum(row.values())
+    assert n_images > row["mel"] > 0
+    card = render(TEMPLATE, study, settings=settings)
+    assert (
+        f"Of {n_images} photographs of melanoma it takes {n_images - row['mel']} for something "
+        f"else, {row['nv']} of them for a naevus."
+    ) in card
+
+
+def test_calibration_images_that_calibrated_nothing_are_called_unused(study, settings):
+    for calibration in study["calibrations"].values():
+        calibration |= {"calibrated": False, "reason": "not calibrated: too few"}
+    card = render(TEMPLATE, study, settings=settings)
+    assert "| cal | unused: not calibrated: too few |" in card
 
 
 def test_a_missed_promise_is_one_whose_whole_interval_lies_below():

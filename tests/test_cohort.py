@@ -36,8 +36,8 @@ def test_the_values_are_those_of_ham10000(cohort):
 
 
 def test_identifiers_have_seven_digits_and_images_are_numbered_from_24306(cohort):
-    assert cohort["lesion_id"].str.fullmatch(r"HAM_\d{7}").all()
-    assert list(cohort["image_id"]) == [f"ISIC_00{24306 + row}" for row in range(800)]
+    assert cohort["lesion_id"].str.fullmatch(r"DEMO_L\d{6}").all()
+    assert list(cohort["image_id"]) == [f"DEMO_{number:07d}" for number in range(1, 801)]
 
 
 @pytest.mark.parametrize("n_images", [56, 57, 60, 90, 239, 800, 2000, 10015])

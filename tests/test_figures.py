@@ -1,29 +1,15 @@
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import png, words
 from dvc_render import VegaRenderer
 
 from lesions.figures import confusion_heatmap, contact_sheet
 from lesions.taxonomy import CODES, DIAGNOSES, NOT_A_MEDICAL_DEVICE
 
 TEMPLATES = sorted((Path(__file__).parents[1] / ".dvc" / "plots").glob("*.json"))
-
-
-def words(figure):
-    """Give all text that a figure shows."""
-    figure.draw_without_rendering()
-    return "\n".join(
-        artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))
-    )
-
-
-def png(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def photographs(*n_images):

@@ -1,13 +1,8 @@
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 from lesions.images import INTERPOLATIONS, central_square, read_image, resize_images
-
-SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 
 
 def noise(height, width, seed=0):
@@ -121,10 +116,8 @@ def test_a_broken_file_among_many_stops_the_resizing(tmp_path):
         )
 
 
-def test_a_real_photograph_is_read_as_skin():
-    folder = SHARED / "ham10000_sample" / "HAM10000_images_part_1"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there; LESIONS_SHARED names the folder above ham10000_sample")
+def test_a_real_photograph_is_read_as_skin(shared):
+    folder = shared("ham10000_sample/HAM10000_images_part_1")
     image = read_image(min(folder.glob("*.jpg")))
     assert image.shape == (450, 600, 3)
     red, green, blue = image.reshape(-1, 3).mean(axis=0)

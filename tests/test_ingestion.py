@@ -382,6 +382,36 @@ def test_a_link_to_the_users_folder_is_seen_through(source, raw):
         ingest_folder(source, raw)
 
 
+# An external set: the same faults, another setting
+
+
+def lose_the_metadata(source):
+    (source / METADATA).unlink()
+
+
+def double_the_metadata(source):
+    shutil.copy(source / METADATA, source / PART_1 / METADATA)
+
+
+def lose_an_image(source):
+    (source / PART_1 / "ISIC_1.jpg").unlink()
+
+
+@pytest.mark.parametrize(
+    "spoil", [shutil.rmtree, lose_the_metadata, double_the_metadata, lose_an_image]
+)
+def test_a_message_names_the_setting_that_it_is_about(source, raw, spoil):
+    spoil(source)
+    with pytest.raises(ValueError, match=r"data\.external\.isic") as refused:
+        ingest_folder(source, raw, setting="data.external.isic")
+    assert "data.path" not in str(refused.value)
+
+
+def test_a_folder_to_write_within_an_external_set_is_told_by_its_setting(source):
+    with pytest.raises(ValueError, match=r"^data\.ext\.a and .* set data\.ext\.a\.$"):
+        ingest_folder(source, source / "raw", setting="data.ext.a")
+
+
 # Faults of content
 
 

@@ -1,13 +1,9 @@
-import os
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from lesions.metadata import check_metadata, encode_labels, read_metadata
 from lesions.taxonomy import COLUMNS
 
-SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 HEADER = ",".join(COLUMNS)
 ROWS = [
     "HAM_1,ISIC_1,bkl,histo,80.0,male,scalp",
@@ -31,13 +27,6 @@ def table(*rows):
 
 def replaced(old, new, *places):
     return [row.replace(old, new) if n in places else row for n, row in enumerate(ROWS)]
-
-
-def shared(name):
-    path = SHARED / name / "HAM10000_metadata.csv"
-    if not path.is_file():
-        pytest.skip(f"{name} is not there; LESIONS_SHARED names the folder that holds it")
-    return path
 
 
 def test_values_stay_as_they_stand_in_the_file(tmp_path):
@@ -211,8 +200,8 @@ def test_an_unknown_dx_gets_no_label():
         encode_labels(table(*replaced("mel", "melanoma", 3)), {})
 
 
-def test_ham10000_has_the_lesions_and_diagnoses_that_were_published():
-    metadata = read_metadata(shared("ham10000_28"))
+def test_ham10000_has_the_lesions_and_diagnoses_that_were_published(shared):
+    metadata = read_metadata(shared("ham10000_28/HAM10000_metadata.csv"))
     assert len(metadata) == 10015
     assert metadata["lesion_id"].nunique() == 7470
     counts = {
@@ -232,8 +221,8 @@ def test_ham10000_has_the_lesions_and_diagnoses_that_were_published():
     assert tuple(metadata.columns) == (*COLUMNS, "partition", "partition_c")
 
 
-def test_the_sample_has_ten_lesions_of_each_diagnosis():
-    metadata = read_metadata(shared("ham10000_sample"))
+def test_the_sample_has_ten_lesions_of_each_diagnosis(shared):
+    metadata = read_metadata(shared("ham10000_sample/HAM10000_metadata.csv"))
     assert set(metadata["dx"].value_counts()) == {10}
     assert metadata["lesion_id"].nunique() == 70
     assert metadata["age"].iloc[0] == "75.0"

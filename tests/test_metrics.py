@@ -1,7 +1,4 @@
-import json
-
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import (
     average_precision_score,
@@ -17,17 +14,13 @@ from lesions.metrics import (
     MEASURES,
     brier_scores,
     calibration_error,
-    check_predictions,
     confidence_bins,
     confusion,
     headline,
     name_predictions,
     per_class,
-    take_partition,
-    take_rows,
-    to_json,
 )
-from lesions.taxonomy import CODES, PROBABILITIES
+from lesions.taxonomy import CODES
 
 
 def certain(predicted, *, of=0.7):
@@ -203,77 +196,3 @@ def test_of_two_equal_probabilities_the_first_is_predicted():
     probabilities = np.zeros((1, 7))
     probabilities[0, [2, 4]] = 0.5
     assert name_predictions(np.array([4]), probabilities)["predicted"].tolist() == ["bkl"]
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (np.nan, r"finite and from 0 to 1; row 1 has .*nan.*1 such rows of 3"),
-        (-0.2, r"finite and from 0 to 1; row 1 has"),
-        (0.8, r"sum to 1 \(within 0.0001\) in every row; row 1 has 1\.1"),
-    ],
-)
-def test_a_bad_row_of_probabilities_is_named(value, message):
-    probabilities = certain([5, 5, 4])
-    probabilities[1, 5] = value
-    with pytest.raises(ValueError, match=message):
-        check_predictions(np.array([5, 5, 4]), probabilities)
-
-
-@pytest.mark.parametrize("label", [7, -1, 4.5, np.nan])
-def test_a_bad_label_is_named(label):
-    with pytest.raises(ValueError, match=r"integers from 0 to 6; row 2 has"):
-        check_predictions(np.array([5, 5, label]), certain([5, 5, 4]))
-
-
-@pytest.mark.parametrize(
-    ("labels", "probabilities", "message"),
-    [
-        ([5], np.full((1, 6), 1 / 6), r"\(n_images, 7\).*found \(1, 6\)"),
-        ([], np.empty((0, 7)), r"an image at least; found \(0, 7\)"),
-        ([5, 5], certain([5]), r"Labels must be \(1,\).*found \(2,\)"),
-        ([[5]], certain([5]), r"Labels must be \(1,\).*found \(1, 1\)"),
-    ],
-)
-def test_shapes_that_do_not_fit_are_refused(labels, probabilities, message):
-    with pytest.raises(ValueError, match=message):
-        headline(np.array(labels), probabilities)
-
-
-def test_probabilities_of_six_decimals_are_accepted(random_predictions):
-    labels, probabilities = random_predictions
-    headline(labels, probabilities.round(6))
-
-
-def predictions_table(labels, probabilities, partitions):
-    table = pd.DataFrame(probabilities, columns=list(PROBABILITIES))
-    table.insert(0, "label", labels)
-    table.insert(0, "partition", partitions)
-    table.insert(0, "image_id", [f"I{row}" for row in range(len(table))])
-    return table
-
-
-def test_only_the_wanted_partition_is_taken():
-    table = predictions_table([5, 4, 3], certain([5, 4, 3]), ["val", "test", "test"])
-    labels, probabilities = take_partition(table, "test")
-    assert labels.tolist() == [4, 3]
-    np.testing.assert_allclose(probabilities, certain([4, 3]))
-    assert take_rows(table, "test")["image_id"].tolist() == ["I1", "I2"]
-
-
-def test_an_empty_partition_and_a_missing_column_are_refused_with_a_way_out():
-    table = predictions_table([5], certain([5]), ["val"])
-    with pytest.raises(ValueError, match=r"'test'; found none among 1 rows; .*'split'"):
-        take_partition(table, "test")
-    with pytest.raises(ValueError, match=r"p_mel missing; run the stage 'predict'"):
-        take_partition(table.drop(columns="p_mel"), "val")
-
-
-def test_json_rounds_floats_and_nothing_else():
-    scores = {"n": 3, "deep": {"a": 2 / 3, "none": None, "list": ["df", 1 / 3, {"b": 1 / 3}]}}
-    text = to_json(scores, decimals=2)
-    assert json.loads(text) == {
-        "n": 3, "deep": {"a": 0.67, "none": None, "list": ["df", 0.33, {"b": 0.33}]},
-    }  # fmt: skip
-    assert json.loads(to_json({"p": 1.44e-6, "zero": 0.0}, decimals=4)) == {"p": 1.4e-6, "zero": 0}
-    assert '"30–44"' in to_json({"30–44": 1}, decimals=2)

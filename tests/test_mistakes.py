@@ -1,4 +1,3 @@
-import io
 import json
 import runpy
 import sys
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import png, words
 
 from lesions.atlas import mistakes_sheet
 from lesions.mistakes import confident_mistakes, describe_mistakes
@@ -28,19 +28,6 @@ def sure_of(*pairs):
 def images_of(*diagnoses):
     ids = [f"ISIC_{row:07d}" for row in range(len(diagnoses))]
     return pd.DataFrame({"image_id": ids, "label": [LABELS[dx] for dx in diagnoses]})
-
-
-def words(figure):
-    """Give all text that a figure shows."""
-    return "\n".join(
-        artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))
-    )
-
-
-def png(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 import functools
 import http.server
-import os
 import sys
 import threading
 import types
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,7 +12,6 @@ from lesions.networks import build_head, cnn, load_architecture, resnet50, vgg16
 from lesions.networks.parts import frozen_backbone, join, standardised
 from lesions.runtime import keras
 
-SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 RANDOM = {"weights": "random", "pooling": "average"}
 
 
@@ -232,10 +229,8 @@ def test_a_missing_weights_file_is_refused(tmp_path):
         freeze(vgg16, **weights(tmp_path / "b.weights.h5"))
 
 
-def test_the_real_imagenet_weights_are_read():
-    path = SHARED / "weights" / "vgg16_imagenet_notop.weights.h5"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; LESIONS_SHARED names the folder above weights")
+def test_the_real_imagenet_weights_are_read(shared):
+    path = shared("weights/vgg16_imagenet_notop.weights.h5")
     backbone = freeze(vgg16, **weights(path)).get_layer("vgg16")
     assert len(backbone.weights) == 26  # 13 convolutions, a kernel and a bias each
     with h5py.File(path) as file:

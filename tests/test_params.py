@@ -180,12 +180,16 @@ def test_weights_are_imagenet_random_or_a_weights_file(refuse, wrong):
     assert f"found {wrong!r}" in message
 
 
-@pytest.mark.parametrize("name", ["my model", "../vgg16", "vgg.16", ""])
-def test_a_models_name_can_stand_in_a_files_name(refuse, name):
+@pytest.mark.parametrize("name", ["my model", "../vgg16", "vgg.16", "", "-vgg16", "v" * 41, 16])
+def test_a_name_can_stand_in_a_files_name_and_after_a_flag(refuse, name):
     def rename(params):
         params["models"][name] = params["models"].pop("vgg16")
+        params["data"]["external"] = {name: "there"}
 
-    assert f"models.{name}" in refuse(rename)
+    message = refuse(rename)
+    rule = "a name may have letters, digits, - and _ only, no - in front, and at most 40 characters"
+    for section in ("models", "data.external"):
+        assert f"  {section}.{name}.[key]: {rule}; found {name!r}" in message
 
 
 def test_at_least_one_model_is_needed(refuse):
@@ -277,7 +281,7 @@ def test_an_architecture_without_a_file_and_a_bad_name_are_refused(tmp_path):
     assert "networks/alexnet.py; there are cnn, resnet50, vgg16; found 'alexnet'" in str(
         refused.value
     )
-    assert "a model's name may have letters, digits, - and _ only" in str(refused.value)
+    assert "a name may have letters, digits, - and _ only" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -302,9 +306,56 @@ def test_folds_leave_test_size_out_of_account(tmp_path):
     assert read_params(file).split.fold == 9
 
 
-def test_a_model_named_like_a_model_on_an_external_set_is_refused(refuse):
+def models_and_sets(models, sets):
     def change(params):
-        params["data"]["external"] = {"isic": "there"}
-        params["models"]["cnn_on_isic"] = params["models"]["cnn"]
+        params["models"] = dict.fromkeys(models, params["models"]["cnn"])
+        params["data"]["external"] = dict.fromkeys(sets, "there")
 
-    assert "found cnn_on_isic" in refuse(change)
+    return change
+
+
+@pytest.mark.parametrize(
+    ("models", "sets", "message"),
+    [
+        (["cnn", "cnn_on_a"], ["a"], "cnn on a and cnn_on_a would both be called cnn_on_a"),
+        (["m", "m_on_a"], ["b", "a_on_b"], "m_on_a on b and m on a_on_b would both be called m_on"),
+        # DVC calls both stages predict_external@m-a-b, and runs one of them.
+        (["m", "m-a"], ["b", "a-b"], "m-a on b and m on a-b would both be called m-a-b; rename"),
+        (["m", "M_on_a"], ["A"], "m on A and M_on_a would both be called m_on_A"),
+    ],
+)
+def test_a_model_on_a_set_has_a_name_of_its_own(refuse, models, sets, message):
+    assert f"  the file: Value error, {message}" in refuse(models_and_sets(models, sets))
+
+
+@pytest.mark.parametrize(
+    ("models", "sets", "message"),
+    [
+        (["cnn", "CNN"], [], "  models: Value error, models must differ by more than case, "),
+        (
+            ["cnn"],
+            ["isic", "Isic"],
+            "  data.external: Value error, external sets must differ by ",
+        ),
+    ],
+)
+def test_names_that_macos_does_not_tell_apart_are_refused(refuse, models, sets, message):
+    refused = refuse(models_and_sets(models, sets))
+    assert message in refused
+    first, second = sets or models
+    assert f"found {first} and {second}; rename one of them" in refused
+
+
+@pytest.mark.parametrize("name", ["measured", "published", "Published", "test", "train"])
+def test_an_external_set_is_not_named_like_the_studys_own_numbers(refuse, name):
+    message = refuse(models_and_sets(["cnn"], [name]))
+    assert f"  data.external: Value error, an external set may not be named {name}: " in message
+    assert "measured, published, train, val, cal, test of the study's own numbers" in message
+
+
+def test_names_with_hyphens_and_of_forty_characters_pass(tmp_path):
+    params = copy.deepcopy(COMMITTED)
+    models_and_sets(["vgg16-b", "m" * 40], ["isic-2018", "s" * 40])(params)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params))
+    assert list(read_params(file).data.external) == ["isic-2018", "s" * 40]

@@ -131,7 +131,8 @@ def test_the_flags_of_a_stage_are_paths_that_it_declares(stage):
 
 def test_no_model_has_left_files_behind():
     names = set(PARAMS["models"])
-    names |= {f"{model}_on_{name}" for model in names for name in PARAMS["data"]["external"]}
+    sets = set(PARAMS["data"]["external"])
+    names |= {f"{model}_on_{name}" for model in names for name in sets} | sets
     folders = {
         name.rsplit("/", 1)[0]
         for name in tracked_files()

@@ -1,6 +1,4 @@
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ from lesions.metadata import read_metadata
 from lesions.split import describe_split, leaking, partition_images
 from lesions.taxonomy import CODES
 
-SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 SETTINGS = {
     "by": "lesion",
     "column": None,
@@ -63,11 +60,8 @@ def sizes(partitions):
 
 
 @pytest.fixture(scope="module")
-def ham10000():
-    file = SHARED / "ham10000_28" / "HAM10000_metadata.csv"
-    if not file.is_file():
-        pytest.skip(f"{file} is not there; LESIONS_SHARED names the folder above ham10000_28")
-    return read_metadata(file)
+def ham10000(shared):
+    return read_metadata(shared("ham10000_28/HAM10000_metadata.csv"))
 
 
 # By image
@@ -306,9 +300,9 @@ def test_published_splits_are_taken_over(ham10000, column, train, val, test):
     assert (leaks == 0) == (column == "partition_c")  # the one that was made to have none
 
 
-def test_moving_what_leaks_to_train_gives_the_published_corrected_split(ham10000):
+def test_moving_what_leaks_to_train_gives_the_published_corrected_split(ham10000, shared):
     # Abhishek, Jain, Hamarneh, Sci Data 12:196, 2025: lesions and 18 confirmed near-duplicates.
-    confirmed = pd.read_csv(SHARED / "ham10000_28" / "near_duplicates.csv")
+    confirmed = pd.read_csv(shared("ham10000_28/near_duplicates.csv"))
     row = pd.Series(range(len(ham10000)), index=ham10000["image_id"])
     pairs = pd.DataFrame(
         {

@@ -1,7 +1,6 @@
 """The stages that need no TensorFlow, each by its own `main`, on photographs in a folder."""
 
 import json
-import os
 import runpy
 import shlex
 import shutil
@@ -15,7 +14,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("LESIONS_SHARED", ROOT / ".." / "shared")).resolve()
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
@@ -91,11 +89,8 @@ def test_a_column_of_the_metadata_may_decide_the_split(small_world, run_until_ba
     assert partitions["partition"].tolist() == metadata["published"].tolist()
 
 
-def test_seventy_original_photographs_go_through(run_until_balance):
-    source = SHARED / "ham10000_sample"
-    if not source.is_dir():
-        pytest.skip(f"no {source}; set LESIONS_SHARED to the folder that holds ham10000_sample")
-    made = run_until_balance(source)
+def test_seventy_original_photographs_go_through(run_until_balance, shared):
+    made = run_until_balance(shared("ham10000_sample"))
     split = json.loads((made / "metrics/split.json").read_text())
     # 70 lesions of one photograph each: a fifth is tested, a tenth validates, a tenth calibrates.
     assert split == {

@@ -1,4 +1,6 @@
-from lesions.tables import read_table
+import json
+
+from lesions.tables import read_table, to_json
 
 
 def test_ids_of_digits_keep_their_zeros_and_numbers_stay_numbers(tmp_path):
@@ -9,3 +11,13 @@ def test_ids_of_digits_keep_their_zeros_and_numbers_stay_numbers(tmp_path):
     assert table["lesion_id"].tolist() == table["group"].tolist() == ["007", "7"]
     assert table["label"].tolist() == [4, 5]
     assert table["age"].isna().tolist() == [True, False]
+
+
+def test_json_rounds_floats_and_nothing_else():
+    scores = {"n": 3, "deep": {"a": 2 / 3, "none": None, "list": ["df", 1 / 3, {"b": 1 / 3}]}}
+    text = to_json(scores, decimals=2)
+    assert json.loads(text) == {
+        "n": 3, "deep": {"a": 0.67, "none": None, "list": ["df", 0.33, {"b": 0.33}]},
+    }  # fmt: skip
+    assert json.loads(to_json({"p": 1.44e-6, "zero": 0.0}, decimals=4)) == {"p": 1.4e-6, "zero": 0}
+    assert '"30–44"' in to_json({"30–44": 1}, decimals=2)

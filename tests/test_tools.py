@@ -1,5 +1,6 @@
 """The helpers of the Makefile, run in a clone."""
 
+import shutil
 import sys
 
 import pytest
@@ -57,6 +58,60 @@ def test_an_unknown_profile_is_refused_with_those_that_there_are(profiles):
 def test_bad_settings_are_refused_before_anything_runs(clone, profiles):
     clone.edit(lambda params: params["split"].update(test_sise=0.2))
     assert "split.test_sise: no such setting" in profiles("use", "", fails=True)
+
+
+def without_its_folder(params):
+    params["data"]["external"] = {"isic": "nowhere"}
+
+
+def told(place):
+    return (
+        "data.external.isic must be a folder; nowhere is not there; look in data.external.isic or "
+        "run 'dvc pull'.\nREADME.md says under 'Photographs from elsewhere' what must lie there; "
+        f"if it lies elsewhere, set data.external.isic in {place}. Nothing was changed."
+    )
+
+
+def test_an_external_set_that_is_not_there_stops_the_current_settings(clone, profiles):
+    clone.edit(without_its_folder)  # of the demonstration: nothing else is read from a folder
+    assert told("params.yaml") in profiles("use", "", fails=True)
+
+
+def test_an_external_set_that_is_not_there_stops_a_profile_and_changes_nothing(clone, profiles):
+    params, profile = clone.folder / "params.yaml", clone.folder / "profiles/paper.yaml"
+    committed = params.read_text()
+    profile.write_text(profile.read_text().replace("external: {}", "external: {isic: nowhere}"))
+    assert told("profiles/paper.yaml") in profiles("use", "paper", fails=True)
+    assert params.read_text() == committed
+
+
+def test_an_external_set_that_is_not_there_stops_the_demonstration(clone, profiles):
+    clone.edit(without_its_folder)
+    clone.commit("with an external set")
+    try:
+        shutil.copy(clone.folder / "profiles/paper.yaml", clone.folder / "params.yaml")
+        assert told("params.yaml as committed") in profiles("use", "demo", fails=True)
+        paper = (clone.folder / "profiles/paper.yaml").read_text()
+        assert (clone.folder / "params.yaml").read_text() == paper
+    finally:
+        clone.run("git", "reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_current_settings_on_a_folder_that_is_not_there_are_stopped_as_well(clone, profiles):
+    clone.edit(lambda params: params["data"].update(source="folder", path="nowhere"))
+    assert "set data.path in params.yaml. Nothing was" in profiles("use", "", fails=True)
+
+
+def test_an_external_set_that_is_there_passes(clone, profiles):
+    clone.edit(lambda params: params["data"].update(external={"isic": "data/source"}))
+    assert profiles("use", "") == ""
+
+
+def test_bad_settings_of_a_profile_are_told_without_a_traceback(clone, profiles):
+    profile = clone.folder / "profiles/paper.yaml"
+    profile.write_text(profile.read_text().replace("test_size:", "test_sise:"))
+    message = profiles("use", "paper", fails=True)
+    assert message.startswith("2 setting(s) in profiles/paper.yaml must change:")
 
 
 @pytest.mark.parametrize("name", ["", "..", "/somewhere", "a b"])

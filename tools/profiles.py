@@ -9,9 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lesions import params
 from lesions.ingestion import find_metadata
-from lesions.stage import read_params
+from lesions.params import ParamsError, parse_params
 
 PARAMS = Path("params.yaml")
 WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
@@ -27,38 +26,53 @@ def use(name: str) -> None:
     """Make the profile `name` the current `params.yaml`, unless that would lose somebody's edits.
 
     `demo` is `params.yaml` as the last commit has it. Whether a profile is taken or not, the
-    settings are checked before anything runs.
+    settings, and that the data are there, are checked before anything runs.
     """
+    if not PARAMS.is_file():
+        sys.exit(f"{PARAMS} must exist; run from the repository's folder")
     files = {file.stem: file for file in Path("profiles").glob("*.yaml")}
     if name and name not in {"demo", *files}:
         sys.exit(f"PROFILE must be one of demo, {', '.join(sorted(files))}; found {name!r}")
+    place, text = str(PARAMS), PARAMS.read_text()
     if name:
         demo = ask("git", "show", "HEAD:params.yaml")
         committed = {ask("git", "show", f"HEAD:{path}") for path in committed_profiles()}
-        if PARAMS.read_text() not in {demo, *committed, *(f.read_text() for f in files.values())}:
+        if text not in {demo, *committed, *(f.read_text() for f in files.values())}:
             sys.exit(
                 "params.yaml has edits of yours, which a profile would overwrite; keep them with "
                 "'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout "
                 f"params.yaml', then run 'make repro PROFILE={name}' again. To run a profile with "
                 "edits: take it first, then edit params.yaml, then run 'make repro' without PROFILE"
             )
-        if name != "demo":
-            check_data(files[name])
-        PARAMS.write_text(demo if name == "demo" else files[name].read_text())
-    read_params()
+        if name == "demo":
+            place, text = f"{PARAMS} as committed", demo
+        else:
+            place, text = str(files[name]), files[name].read_text()
+    check(text, place)
+    if name:
+        PARAMS.write_text(text)
 
 
-def check_data(profile: Path) -> None:
-    """Stop, with `params.yaml` as it is, where a profile's data are not there."""
-    data = params.read_params(profile).data
+def check(text: str, place: str) -> None:
+    """Stop, with `params.yaml` as it is, at bad settings and where a folder has no data."""
     try:
-        if data.source == "folder":
-            find_metadata(data.path)
-    except (ValueError, OSError) as error:
-        sys.exit(
-            f"{error}\nREADME.md says under 'The data' where to get it; if it lies elsewhere, set "
-            f"data.path in {profile}. Nothing was changed."
-        )
+        data = parse_params(text, place=place).data
+    except ParamsError as error:
+        sys.exit(str(error))
+    folders = {f"data.external.{name}": folder for name, folder in data.external.items()}
+    if data.source == "folder":
+        folders = {"data.path": data.path} | folders
+    for setting, folder in folders.items():
+        try:
+            find_metadata(folder, setting=setting)
+        except (ValueError, OSError) as error:
+            part = "'The data' where to get it"
+            if setting != "data.path":
+                part = "'Photographs from elsewhere' what must lie there"
+            sys.exit(
+                f"{error}\nREADME.md says under {part}; if it lies elsewhere, set {setting} in "
+                f"{place}. Nothing was changed."
+            )
 
 
 def committed_profiles() -> list[str]:

@@ -18,7 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 from lesions.conformal import thresholds
-from lesions.metrics import check_predictions
+from lesions.predictions import check_predictions
 from lesions.taxonomy import PROBABILITIES
 
 SMALLEST = 1e-7  # stands for the zeros of probabilities that were written with six decimals

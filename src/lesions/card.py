@@ -9,14 +9,21 @@ from collections.abc import Mapping
 import jinja2
 import pandas as pd
 
-from lesions.comparison import say_differences
 from lesions.metrics import CAVEATS
 from lesions.taxonomy import CODES, DIAGNOSES, NOT_A_MEDICAL_DEVICE, PARTITIONS
+from lesions.wording import (
+    MISSING,
+    in_prose,
+    in_text,
+    key_in_words,
+    number,
+    say_baseline,
+    say_differences,
+)
 
 UNKNOWN = "unknown"
 # The profiles whose photographs are HAM10000's; of any other folder the card says less.
 HAM10000 = ("paper", "ham10000", "dermamnist", "dermamnist-c")
-MISSING = "–"
 SPLITS = {
     "image": "Each image was drawn by itself, so photographs of one lesion may lie in both the "
     "training and the test part. That flatters the models.",
@@ -73,6 +80,7 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         "parts": {part: inputs["split"][f"n_{part}"] for part in PARTITIONS},
         "leaked": count_leaked(details[models[0]]["leakage"]),
         "differences_in_words": say_differences(inputs["differences"]["pairs"]),
+        "baseline": say_baseline(details[models[0]]["classes"]),
         "weakest": {model: find_weakest(details[model]["classes"]) for model in models},
     }
     return _environment().from_string(template).render(content)
@@ -130,10 +138,10 @@ def count_leaked(leakage: Mapping | None) -> int | None:
     return side["n_images"] if side else 0
 
 
-def find_weakest(classes: Mapping[str, Mapping]) -> str | None:
-    """Name the diagnosis with the lowest sensitivity, `None` where none has images."""
+def find_weakest(classes: Mapping[str, Mapping]) -> list[str]:
+    """Name the diagnoses with the lowest sensitivity, of those that have images."""
     found = {dx: row["sensitivity"]["value"] for dx, row in classes.items() if row["n_images"]}
-    return min(found, key=found.get) if found else None
+    return [dx for dx, value in found.items() if value == min(found.values())]
 
 
 def find_missed(sets: Mapping, coverage: float) -> list[str]:
@@ -158,20 +166,16 @@ def _environment():
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(score=_score, number=_number, share=_share, cell=_cell, fact=_fact)
-    environment.filters["count"] = "{:,}".format
-    environment.filters |= {"missed": find_missed, "words": _words}
+    environment.filters.update(score=_score, number=number, share=_share, cell=_cell)
+    environment.filters.update(key_in_words=key_in_words, in_text=in_text, in_prose=in_prose)
+    environment.filters.update(count="{:,}".format, missed=find_missed)
     return environment
-
-
-def _number(value, decimals=2) -> str:
-    return MISSING if value is None else f"{value:.{decimals}f}"
 
 
 def _score(score, decimals=2) -> str:
     """Write an estimate, `0.62 (0.57–0.67)`; a dash where it is not defined."""
-    text = _number(score["value"], decimals)
-    ends = [_number(score[end], decimals) for end in ("low", "high")]
+    text = number(score["value"], decimals)
+    ends = [number(score[end], decimals) for end in ("low", "high")]
     return text if MISSING in ends else f"{text} ({'–'.join(ends)})"
 
 
@@ -184,19 +188,3 @@ def _cell(text) -> str:
     """Write any text so that it stays inside its cell and is no HTML."""
     text = " ".join(str(text).split()).replace("|", "\\|")
     return text.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _words(name) -> str:
-    """Write a key of a JSON in words: `n_pairs_found` becomes "pairs found"."""
-    return name.removeprefix("n_").replace("_", " ")
-
-
-def _fact(value) -> str:
-    """Write any value of a JSON for a person: 1,956, 0.958, a list's items."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{_words(name)}: {_fact(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_fact, value))
-    if value is None or isinstance(value, float):
-        return _number(value, 3)
-    return f"{value:,}" if isinstance(value, int) else _cell(value)

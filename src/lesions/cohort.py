@@ -67,7 +67,7 @@ UNKNOWN = {"age": 0.006, "sex": 0.006, "localization": 0.02}
 # for five neighbours, can be training images; and 24 images from 240 on.
 MIN_PER_DX, ENOUGH_PER_DX = 8, 24
 MIN_IMAGES = MIN_PER_DX * len(CODES)
-FIRST_IMAGE = 24306  # HAM10000's first is ISIC_0024306
+LESION = "DEMO_L"  # before its number; no name is that of a real lesion or photograph
 
 
 def make_cohort(n_images: int, *, seed: int) -> pd.DataFrame:
@@ -100,10 +100,10 @@ def make_cohort(n_images: int, *, seed: int) -> pd.DataFrame:
         n_unknown = max(1, round(share * len(lesions)))
         rows = rng.choice(len(lesions), n_unknown, replace=False)
         lesions.loc[rows, column] = np.nan if column == "age" else "unknown"
-    lesions["lesion_id"] = [f"HAM_{number:07d}" for number in range(1, len(lesions) + 1)]
+    lesions["lesion_id"] = [f"{LESION}{number:06d}" for number in range(1, len(lesions) + 1)]
     cohort = lesions.loc[lesions.index.repeat(lesions["n_photographs"])]
     cohort = cohort.iloc[rng.permutation(len(cohort))].reset_index(drop=True)
-    cohort["image_id"] = [f"ISIC_{FIRST_IMAGE + row:07d}" for row in range(len(cohort))]
+    cohort["image_id"] = [f"DEMO_{number:07d}" for number in range(1, len(cohort) + 1)]
     return cohort[list(COLUMNS)]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from crepes import ConformalClassifier
 from scipy.stats import beta
 
-from lesions.metrics import check_predictions
+from lesions.predictions import check_predictions
 from lesions.taxonomy import CODES, N_CLASSES
 
 DECIMALS = 9  # of a threshold
@@ -41,7 +41,9 @@ def thresholds(labels: np.ndarray, probabilities: np.ndarray, *, coverage: float
     dict
         `coverage`; `n_images`; `threshold`, the marginal one; `classes`, `dx` to `n_images` and
         `threshold`. Where there are too few images to rule anything out (1 / (n + 1) is not below
-        1 - coverage: up to 9 images at 0.9), the threshold is 1.0: in every set.
+        1 - coverage: up to 9 images at 0.9), the threshold is 1.0: in every set. Where
+        (1 - coverage) (n + 1) is whole, it is crepes' threshold, one rank above the smallest that
+        keeps the promise: sets are a little larger than they must be.
 
     Raises
     ------

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from lesions.metrics import check_predictions, confidence_bins
+from lesions.metrics import confidence_bins
+from lesions.predictions import check_predictions
 from lesions.questions import QUESTIONS, as_question
 from lesions.taxonomy import CODES, N_CLASSES
 

@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lesions.camera import take_photograph
-from lesions.cohort import make_cohort
+from lesions.cohort import LESION, make_cohort
 from lesions.drawing import draw_lesion
 from lesions.taxonomy import CODES, METADATA, PARTS
 
@@ -89,7 +89,7 @@ def write_demo(
 
     def write(lesion) -> int:
         lesion_id, photos = lesion
-        number = int(lesion_id.removeprefix("HAM_"))
+        number = int(lesion_id.removeprefix(LESION))
         canvas = draw_lesion(photos["dx"].iloc[0], np.random.default_rng([seed, 1, number]))
         for photo, image_id in enumerate(photos["image_id"], start=1):
             rng = np.random.default_rng([seed, 2, number, photo])

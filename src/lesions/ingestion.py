@@ -27,13 +27,15 @@ NO_LINK = {
 PART_2 = re.compile(r"ham10000_images_part_?2(?!\d)", re.IGNORECASE)
 
 
-def find_metadata(source: str | Path) -> Path:
+def find_metadata(source: str | Path, *, setting: str = "data.path") -> Path:
     """Give the one metadata file at or below `source`.
 
     Parameters
     ----------
     source : str or Path
         A folder. Hidden files and ``__MACOSX`` are passed over.
+    setting : str
+        What params.yaml calls that folder, for the messages.
 
     Returns
     -------
@@ -45,20 +47,25 @@ def find_metadata(source: str | Path) -> Path:
     ValueError
         Where there is no such folder, no such file, or more than one.
     """
+    if not Path(source).is_dir():
+        what = "no folder" if Path(source).exists() else "not there"
+        raise ValueError(
+            f"{setting} must be a folder; {source} is {what}; look in {setting} or run 'dvc pull'."
+        )
     files = [path for path in walk(source) if path.is_file()]
     found = [path for path in files if path.name.lower() in METADATA_NAMES]
     if not found:
         archives = [path for path in files if path.suffix.lower() == ".zip"]
         zipped = [path for path in archives if holds(path, METADATA_NAMES)]
-        advice = f"unpack {zipped[0]}, which holds it" if zipped else "look in data.path"
+        advice = f"unpack {zipped[0]}, which holds it" if zipped else f"look in {setting}"
         raise ValueError(
-            f"{METADATA} (or Dataverse's HAM10000_metadata.tab) must lie in data.path; "
+            f"{METADATA} (or Dataverse's HAM10000_metadata.tab) must lie in {setting}; "
             f"none is in {source} or below; {advice} or run 'dvc pull'."
         )
     if len(found) > 1:
         same = all(filecmp.cmp(found[0], path, shallow=False) for path in found[1:])
         raise ValueError(
-            f"data.path must hold one metadata file; {len(found)} are in {source}: "
+            f"{setting} must hold one metadata file; {len(found)} are in {source}: "
             f"{', '.join(str(path.relative_to(source)) for path in found)}"
             f"{' (equal, byte for byte)' if same else ''}; keep one and move the others away."
         )
@@ -66,7 +73,11 @@ def find_metadata(source: str | Path) -> Path:
 
 
 def ingest_folder(
-    source: str | Path, destination: str | Path, *, extra_images: str = "refuse"
+    source: str | Path,
+    destination: str | Path,
+    *,
+    extra_images: str = "refuse",
+    setting: str = "data.path",
 ) -> None:
     """Bring the user's copy of HAM10000 to HAM10000's own layout; the user's folder stays as it is.
 
@@ -85,6 +96,8 @@ def ingest_folder(
         has the images from a folder or archive of that name, part 1 all others.
     extra_images : {'refuse', 'ignore'}
         What to do about image files without a row in the metadata.
+    setting : str
+        What params.yaml calls `source`, for the messages.
 
     Raises
     ------
@@ -95,11 +108,11 @@ def ingest_folder(
     source, destination = Path(source), Path(destination)
     if extra_images not in ("refuse", "ignore"):
         raise ValueError(f"extra_images must be 'refuse' or 'ignore'; it is {extra_images!r}.")
-    _refuse_overlap(source, destination)
-    metadata_file = find_metadata(source)
+    _refuse_overlap(source, destination, setting=setting)
+    metadata_file = find_metadata(source, setting=setting)
     metadata = read_metadata(metadata_file)
     images = list_files(source) + list_members(source)
-    images = _select(images, metadata["image_id"], extra_images=extra_images)
+    images = _select(images, metadata["image_id"], extra_images=extra_images, setting=setting)
 
     _empty(destination)
     for part in PARTS:
@@ -116,13 +129,13 @@ def ingest_folder(
     refuse_broken({image.place: target for image, target in targets.items()})
 
 
-def _refuse_overlap(source, destination):
+def _refuse_overlap(source, destination, *, setting):
     """Refuse to write into the user's folder, or to empty a folder that holds it."""
     here, there = source.resolve(), destination.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
         raise ValueError(
-            f"data.path and the folder to write must lie apart, or your files would be changed; "
-            f"they are {source} and {destination}; move your files and set data.path."
+            f"{setting} and the folder to write must lie apart, or your files would be changed; "
+            f"they are {source} and {destination}; move your files and set {setting}."
         )
 
 
@@ -134,7 +147,7 @@ def _empty(destination):
         shutil.rmtree(destination)
 
 
-def _select(images, image_ids, *, extra_images) -> list[Image]:
+def _select(images, image_ids, *, extra_images, setting) -> list[Image]:
     """Give the one file of each row, sorted by image_id; refuse copies, gaps and extra files."""
     wanted, found = set(image_ids), {image.image_id for image in images}
     extra = [image for image in images if image.image_id not in wanted]
@@ -145,7 +158,7 @@ def _select(images, image_ids, *, extra_images) -> list[Image]:
     if missing:
         raise ValueError(
             f"{len(missing)} of {len(image_ids)} images in the metadata have no file, "
-            f"first {missing[0]}; look in data.path or run 'dvc pull'."
+            f"first {missing[0]}; look in {setting} or run 'dvc pull'."
         )
     if extra and extra_images == "refuse":
         raise ValueError(

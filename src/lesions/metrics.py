@@ -1,13 +1,12 @@
 """How well probabilities name the diagnosis: headline numbers, each class, and the confusions.
 
 Everywhere, `labels` are integers 0 to 6, `(n_images,)`, and `probabilities` `(n_images, 7)`, rows
-sum to 1; `check_predictions` refuses any others. The predicted diagnosis is the most probable one,
-the first of the taxonomy where two are equal. A class's recall is what clinicians call sensitivity.
-What is not defined, such as a ratio whose denominator is 0, is `None`. The same measures of many
-resamples at once are in `lesions.weighted`.
+sum to 1; `lesions.predictions.check_predictions` refuses any others. The predicted diagnosis is the
+most probable one, the first of the taxonomy where two are equal. A class's recall is what
+clinicians call sensitivity. What is not defined, such as a ratio whose denominator is 0, is `None`.
+The same measures of many resamples at once are in `lesions.weighted`.
 """
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -23,9 +22,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from lesions.taxonomy import CODES, N_CLASSES, PROBABILITIES
-
-TOLERANCE = 1e-4  # of a row's sum; seven probabilities of six decimals are off by 3.5e-6 at most
+from lesions.predictions import check_predictions
+from lesions.taxonomy import CODES, N_CLASSES
 
 # What `headline` gives beside `n_images`, and `per_class` likewise.
 MEASURES = (
@@ -185,97 +183,6 @@ def name_predictions(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFr
     return pd.DataFrame({"actual": codes[labels], "predicted": codes[probabilities.argmax(axis=1)]})
 
 
-def take_rows(predictions: pd.DataFrame, partition: str = "test") -> pd.DataFrame:
-    """Give the rows of one partition of a predictions table.
-
-    Parameters
-    ----------
-    predictions
-        `partition`, `label` and `p_akiec` to `p_vasc`; one row an image.
-    partition
-        `val`, `cal` or `test`.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or the partition has no row.
-    """
-    missing = [name for name in ("partition", "label", *PROBABILITIES) if name not in predictions]
-    if missing:
-        raise ValueError(
-            f"Predictions must have the columns partition, label, {', '.join(PROBABILITIES)}; "
-            f"{', '.join(missing)} missing; run the stage 'predict' again."
-        )
-    rows = predictions[predictions["partition"] == partition]
-    if rows.empty:
-        raise ValueError(
-            f"Predictions must have rows of the partition '{partition}'; found none among "
-            f"{len(predictions)} rows; look at the sizes in params.yaml's section 'split'."
-        )
-    return rows.reset_index(drop=True)
-
-
-def take_partition(
-    predictions: pd.DataFrame, partition: str = "test"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give labels and probabilities of what `take_rows` gives."""
-    rows = take_rows(predictions, partition)
-    return rows["label"].to_numpy(), rows[list(PROBABILITIES)].to_numpy()
-
-
-def check_predictions(
-    labels: np.ndarray, probabilities: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give both as arrays, int and float64, after checking them.
-
-    Raises
-    ------
-    ValueError
-        If a shape is wrong, there is no image, a label is none of 0 to 6, or a row holds a
-        probability outside 0 to 1 or does not sum to 1; rows are counted from 0.
-    """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
-    if probabilities.ndim != 2 or probabilities.shape[1] != N_CLASSES or not len(probabilities):
-        raise ValueError(
-            f"Probabilities must be (n_images, {N_CLASSES}), a column for each of "
-            f"{', '.join(CODES)}, with an image at least; found {probabilities.shape}."
-        )
-    if labels.shape != probabilities.shape[:1]:
-        raise ValueError(
-            f"Labels must be ({len(probabilities)},), one for each row of probabilities; "
-            f"found {labels.shape}."
-        )
-    sums = probabilities.sum(axis=1)
-    _refuse(~np.isin(labels, range(N_CLASSES)), labels, "Labels must be integers from 0 to 6")
-    _refuse(
-        ~((probabilities >= 0) & (probabilities <= 1)).all(axis=1),
-        probabilities,
-        "Probabilities must be finite and from 0 to 1",
-    )
-    _refuse(
-        ~(np.abs(sums - 1) <= TOLERANCE),
-        sums,
-        f"Probabilities must sum to 1 (within {TOLERANCE:g}) in every row",
-    )
-    return labels.astype(int), probabilities
-
-
-def to_json(scores: dict, *, decimals: int) -> str:
-    """Write numbers as JSON text, floats rounded to so many decimals, in lists too."""
-
-    def rounded(value):
-        if isinstance(value, dict):
-            return {key: rounded(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [rounded(item) for item in value]
-        if not isinstance(value, float):
-            return value
-        # A p value that would be written as 0 keeps two digits.
-        return round(value, decimals) or float(f"{value:.2g}")
-
-    return json.dumps(rounded(scores), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
 def _ranked(score: Callable, labels, probabilities):
     """Give each class's score against all others, or None where it has no image or has them all."""
     return [
@@ -294,13 +201,3 @@ def _mean(values):
 
 def _ratio(part, whole):
     return part / whole if whole else None
-
-
-def _refuse(bad, values, rule):
-    """Stop at the first bad row and name it."""
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(
-            f"{rule}; row {row} has {values[row].tolist()} ({bad.sum()} such rows of {len(bad)}); "
-            "mend what wrote the predictions."
-        )

@@ -15,7 +15,8 @@ from lesions.bootstrap import (
     is_mean_of_classes,
     over_resamples,
 )
-from lesions.metrics import check_predictions, headline
+from lesions.metrics import headline
+from lesions.predictions import check_predictions
 from lesions.weighted import all_measures
 
 MEASURES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")

@@ -1,16 +1,24 @@
 """The one schema of `params.yaml`: names, types, ranges and what excludes what."""
 
 import re
+from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lesions.taxonomy import PARTITIONS
+
+LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
+SAID_OF_THE_STUDY = ("measured", "published", *PARTITIONS)
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+# A flag begins with a hyphen, so a name may not.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)]
 
 
 class Loader(yaml.SafeLoader):
@@ -41,6 +49,18 @@ class Data(Section):
     n_images: Annotated[int, Field(ge=60, le=9_000_000)]
     seed: Seed
     external: dict[Name, Annotated[str, Field(min_length=1)]]
+
+    @field_validator("external")
+    @classmethod
+    def _names_are_free(cls, external: dict[str, str]) -> dict[str, str]:
+        _refuse_equal_in_lower_case("external sets", external)
+        for name in external:
+            if name.lower() in SAID_OF_THE_STUDY:
+                raise ValueError(
+                    f"an external set may not be named {name}: the tables say "
+                    f"{', '.join(SAID_OF_THE_STUDY)} of the study's own numbers"
+                )
+        return external
 
 
 class Explore(Section):
@@ -198,11 +218,24 @@ class Params(Section):
     evaluate: Evaluate
     repeat: Repeat
 
+    @field_validator("models")
+    @classmethod
+    def _models_have_files_of_their_own(cls, models: dict[str, Model]) -> dict[str, Model]:
+        _refuse_equal_in_lower_case("models", models)
+        return models
+
     @model_validator(mode="after")
-    def _external_names_make_file_names_of_their_own(self) -> Self:
-        for model in self.models:
-            if any(model.endswith(f"_on_{name}") for name in self.data.external):
-                raise ValueError(f"a model may not be named like a model on a set; found {model}")
+    def _models_on_sets_have_names_of_their_own(self) -> Self:
+        names = {model.lower(): model for model in self.models}
+        stages = {}  # DVC joins with '-', and of two stages with one name it drops the first
+        for pair in product(self.models, self.data.external):
+            for known, joint in ((names, "_on_"), (stages, "-")):
+                other = known.setdefault(joint.join(pair).lower(), f"{pair[0]} on {pair[1]}")
+                if other != f"{pair[0]} on {pair[1]}":
+                    raise ValueError(
+                        f"{pair[0]} on {pair[1]} and {other} would both be called "
+                        f"{joint.join(pair)}; rename the model or the external set"
+                    )
         return self
 
 
@@ -215,18 +248,42 @@ def read_params(path: Path) -> Params:
         If the file is missing, is no YAML, or breaks the schema; every breach has its own line.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path} must exist; run from the repository's folder") from None
+    return parse_params(text, place=str(path))
+
+
+def parse_params(text: str, *, place: str) -> Params:
+    """Read the text of a params file, which messages say is in `place`, through the schema.
+
+    Raises
+    ------
+    ParamsError
+        If it is no YAML, or breaks the schema; every breach has its own line.
+    """
+    try:
+        content = yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path} must be YAML; {error}") from None
+        raise ParamsError(f"{place} must be YAML; {error}") from None
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         breaches = "\n".join(_describe(breach) for breach in error.errors())
         raise ParamsError(
-            f"{error.error_count()} setting(s) in {path} must change:\n{breaches}"
+            f"{error.error_count()} setting(s) in {place} must change:\n{breaches}"
         ) from None
+
+
+def _refuse_equal_in_lower_case(what: str, names: Iterable[str]) -> None:
+    known = {}
+    for name in names:
+        other = known.setdefault(name.lower(), name)
+        if other != name:
+            raise ValueError(
+                f"{what} must differ by more than case, which file names on macOS and Windows do "
+                f"not tell apart; found {other} and {name}; rename one of them"
+            )
 
 
 def _describe(breach) -> str:
@@ -236,5 +293,10 @@ def _describe(breach) -> str:
     if breach["type"] == "missing":
         return f"  {key}: is missing; params.yaml in Git shows every setting"
     if breach["loc"][-1:] == ("[key]",):
-        return f"  {key}: a model's name may have letters, digits, - and _ only"
+        return (
+            f"  {key}: a name may have letters, digits, - and _ only, no - in front, and at most "
+            f"{LONGEST_NAME} characters; found {breach['input']!r}"
+        )
+    if breach["type"] == "value_error" and isinstance(breach["input"], dict):
+        return f"  {key}: {breach['msg']}"  # ours, which names what it found; a section is long
     return f"  {key}: {breach['msg']}; found {breach['input']!r}"

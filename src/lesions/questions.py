@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from lesions.bootstrap import estimates, over_resamples
-from lesions.metrics import check_predictions
+from lesions.predictions import check_predictions
 from lesions.taxonomy import LABELS
 from lesions.weighted import RankingCurve
 

@@ -20,6 +20,7 @@ from lesions.metrics import CAVEATS
 from lesions.panels import MEASURES, SUBGROUPS, draw
 from lesions.taxonomy import DIAGNOSES, NOT_A_MEDICAL_DEVICE
 from lesions.vega import CONFIG, model_colours
+from lesions.wording import in_prose, in_text, key_in_words, number, say_baseline
 
 PACKAGES = (
     "tensorflow",
@@ -94,6 +95,7 @@ def render(
     content = {
         **{name: value for name, value in inputs.items() if name not in pictures},
         "models": models,
+        "baseline": say_baseline(inputs["details"][models[0]]["classes"]),
         "colours": colours,
         "pictures": pictures,
         "published": _published(inputs["comparison_table"]),
@@ -151,15 +153,16 @@ def _environment():
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = (_data, _fact, _interval, _label, _number, _sentence, _words)
-    environment.filters.update({f.__name__[1:]: f for f in filters}, count="{:,}".format)
+    ours = {"data": _data, "interval": _interval, "number": _number, "sentence": _sentence}
+    shared = {f.__name__: f for f in (in_prose, in_text, key_in_words)}
+    environment.filters.update(ours, **shared, count="{:,}".format)
     return environment
 
 
 def _number(value, decimals=3) -> str:
     """Write a number, or the `value` of one with an interval; what is missing is a dash."""
     value = value["value"] if isinstance(value, Mapping) else value
-    return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+    return number(value, decimals).replace("-", "−")
 
 
 def _interval(score, decimals=3) -> str:
@@ -170,31 +173,9 @@ def _interval(score, decimals=3) -> str:
     return (" to " if "−" in "".join(ends) else "–").join(ends)
 
 
-def _label(name) -> str:
-    """Write a JSON's name as words: `n_pairs_across_lesions` is `pairs across lesions`."""
-    return name.removeprefix("n_").replace("_", " ")
-
-
 def _sentence(text) -> str:
     """Write a large first letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
-
-
-def _words(names) -> str:
-    """Write a list as prose: `a, b and c`."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _fact(value) -> str:
-    """Write any value of a JSON as a person would: 1,956, 0.958, a list's items."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{_label(name)} {_fact(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_fact, value))
-    if value is None or isinstance(value, float):
-        return _number(value)
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _data(value) -> Markup:

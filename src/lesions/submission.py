@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lesions.metrics import check_predictions
+from lesions.predictions import check_predictions
 from lesions.taxonomy import CODES
 
 # The challenge's names, in the order of its files: https://challenge.isic-archive.com/data/#2018
