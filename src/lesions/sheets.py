@@ -30,10 +30,10 @@ def pairs_sheet(
         As `lesions.figures.contact_sheet`.
     """
     n_rows = max(1, -(-len(pairs) // 3))
-    figure = Figure(figsize=(10.2, 1.65 * n_rows + 0.4), dpi=100)
+    figure = Figure(figsize=(10.2, 1.65 * n_rows + 0.5), dpi=100)
     places = figure.subplots(n_rows, 8, squeeze=False, width_ratios=[1, 1, 0.1, 1, 1, 0.1, 1, 1])
     inch = 1 / figure.get_figheight()
-    figure.subplots_adjust(0.01, 0.35 * inch, 0.99, 1 - 0.4 * inch, wspace=0.04, hspace=0.35)
+    figure.subplots_adjust(0.01, 0.55 * inch, 0.99, 1 - 0.3 * inch, wspace=0.04, hspace=0.35)
     for place in places.flat:
         place.axis("off")
     if pairs.empty:

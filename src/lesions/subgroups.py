@@ -47,8 +47,7 @@ def score_subgroups(table: pd.DataFrame, protocol: Protocol, *, min_group_size: 
         For each column `groups`, name to `n_images`, `n_lesions`, `classes` (the `dx` present) and
         estimates; `too_small`, name to `n_images`; `worst`, the `group` with the lowest
         `balanced_accuracy` of those with the most diagnoses, `None` where these are fewer than
-        two. Age bands stand from
-        young to old, others from frequent to rare, `unknown` last.
+        two. Age bands stand from young to old, others from frequent to rare, `unknown` last.
     """
     return {column: _score_groups(table, column, protocol, min_group_size) for column in SUBGROUPS}
 
