@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PROFILE ?=
+JOBS ?= 1
+SCHEDULER ?=
 NAME ?=
 SEEDS ?= 5
 BIN := .venv/bin
@@ -12,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repeat report test lint format dag readme record clean
+.PHONY: help setup repro repeat report test bench lint format dag readme record clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -33,9 +35,12 @@ $(STAMP): requirements.txt constraints.txt
 	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
 	touch $@
 
-repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes that profile first
+# What runs several stages at once: as many as JOBS says, or a Dask cluster.
+WHERE = $(or $(SCHEDULER),$(filter-out 1,$(JOBS)))
+
+repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, JOBS=2 runs two at once
 	@$(BIN)/python tools/profiles.py use $(PROFILE)
-	$(BIN)/dvc repro
+	$(BIN)/$(if $(WHERE),python tools/parallel.py $(WHERE),dvc repro)
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
 
@@ -47,6 +52,10 @@ report: $(STAMP)  ## Make plots/report.html, the whole study on one page
 
 test: $(STAMP)  ## Run the tests
 	$(BIN)/pytest -n 2 --dist loadfile
+
+bench: $(STAMP)  ## Measure speed and memory against the usual notebook, side by side
+	for benchmark in overhead resize balance cnn frozen growth; do \
+	  echo "## $$benchmark"; $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 
 lint: $(STAMP)  ## Check style, format and who imports what
 	$(BIN)/ruff check .

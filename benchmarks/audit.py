@@ -1,9 +1,10 @@
-"""Time and peak memory of the audit's search on invented photographs, by their number.
+"""The audit's search for near-duplicates, exact and approximate, by the number of photographs.
 
-Each number runs in a process of its own, so that its peak memory is its own; reading and resizing
-the photographs is left out. `python benchmarks/audit.py` takes 10,000 and 40,000; name other
-numbers as arguments. `--search-only` leaves out the close comparison, which takes a time in
-proportion to the number of photographs; the search's grows with its square.
+The photographs are invented; every tenth is another one, turned, flipped and made brighter. Each
+search runs in a process of its own, so that its peak memory is its own; reading and resizing are
+left out. Printed: seconds of the search for candidates (the growing part: the exponent is between
+two lines) and of their close comparison, peak memory, and how many of the copies are among the
+candidates. `python benchmarks/audit.py 10000 40000 100000 --search exact approximate`.
 """
 
 import argparse
@@ -14,52 +15,73 @@ import time
 
 import cv2
 import numpy as np
+from side_by_side import report
 
 from lesions.alignment import align_candidates
+from lesions.cores import n_workers
 from lesions.descriptors import find_candidates
 from lesions.duplicates import SIZE
+from lesions.search import SEARCHES
+
+EVERY = 10
 
 
 def main():
-    """Measure each number named, and print a table."""
+    """Measure each number with each search, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("n_images", nargs="*", type=int, default=[10_000, 40_000])
+    parser.add_argument("n_images", nargs="*", type=int, default=[3_000, 10_000, 30_000])
+    parser.add_argument("--search", nargs="+", choices=SEARCHES, default=SEARCHES)
     parser.add_argument("--n-neighbors", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--search-only", action="store_true")
     options = parser.parse_args()
-    print(f"{'photographs':>12} {'search s':>9} {'compare s':>10} {'peak GB':>8} {'exponent':>9}")
-    before = None
+    rows, before = [], {}
     for n_images in options.n_images:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(1) as pool:
-            search, compare, peak = pool.apply(measure, (n_images, options))
-        exponent = ""
-        if before:
-            exponent = f"{math.log(search / before[1]) / math.log(n_images / before[0]):.2f}"
-        before = n_images, search
-        print(f"{n_images:12,} {search:9.1f} {compare:10.1f} {peak:8.2f} {exponent:>9}", flush=True)
+        for search in options.search:
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                row = pool.apply(measure, (n_images, search, options))
+            exponent = None
+            if search in before:
+                other, its_seconds = before[search]
+                exponent = math.log(row["search s"] / its_seconds) / math.log(n_images / other)
+            before[search] = n_images, row["search s"]
+            rows.append({"photographs": n_images, "search": search, **row, "exponent": exponent})
+            print(rows[-1], flush=True)
+    report("audit", rows, settings=vars(options))
 
 
-def measure(n_images, options):
-    """Give the seconds of the search and of the comparison, and the peak memory in GB."""
+def measure(n_images, search, options):
+    """Give the seconds of both steps, the peak memory in GB, and the share of copies found."""
     images = invent(n_images)
     start = time.perf_counter()
-    candidates = find_candidates(images, n_neighbors=options.n_neighbors)
+    candidates = find_candidates(images, n_neighbors=options.n_neighbors, search=search)
     found = time.perf_counter()
     if not options.search_only:
-        align_candidates(images, candidates, n_workers=options.workers)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # Linux gives kB
-    return found - start, time.perf_counter() - found, peak
+        align_candidates(images, candidates, n_workers=n_workers())
+    end = time.perf_counter()
+    pairs = set(zip(candidates.fixed.tolist(), candidates.moving.tolist(), strict=True))
+    copies = range(EVERY, n_images, EVERY)
+    n_found = sum((copy - 1, copy) in pairs or (copy, copy - 1) in pairs for copy in copies)
+    return {
+        "search s": found - start,
+        "comparison s": None if options.search_only else end - found,
+        "peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,  # Linux: kB
+        "copies found": n_found / len(copies),
+    }
 
 
 def invent(n_images):
-    """Give smooth colours, uint8 `(n_images, SIZE, SIZE, 3)`, each from 5 × 5 random ones."""
+    """Give smooth colours, uint8 `(n_images, SIZE, SIZE, 3)`, every tenth a copy of the one before.
+
+    Each is made of 5 × 5 random colours.
+    """
     rng = np.random.default_rng(0)
     images = np.empty((n_images, SIZE, SIZE, 3), np.uint8)
-    for image in images:
-        seeds = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
-        image[:] = cv2.resize(seeds, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    for row, image in enumerate(images):
+        if row % EVERY == 0 and row:
+            image[:] = np.clip(np.rot90(images[row - 1], row // EVERY % 4)[::-1] * 1.05, 0, 255)
+        else:
+            seeds = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+            image[:] = cv2.resize(seeds, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     return images
 
 

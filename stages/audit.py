@@ -22,7 +22,9 @@ def main():
     # The photographs themselves: the split must not depend on the size that the models see.
     squares = np.empty((len(files), duplicates.SIZE, duplicates.SIZE, 3), np.uint8)
     resize_images(files, squares, size=duplicates.SIZE, interpolation="area", crop="square")
-    pairs = duplicates.find_similar_pairs(squares, n_neighbors=params.audit.n_neighbors)
+    pairs = duplicates.find_similar_pairs(
+        squares, n_neighbors=params.audit.n_neighbors, search=params.audit.search
+    )
     groups = duplicates.group_images(labels, pairs, similarity=similarity)
     groups.to_csv(paths.groups, index=False)
     counts = duplicates.describe_audit(labels, pairs, groups, similarity=similarity)

@@ -15,9 +15,10 @@ def main():
     params = read_params()
     trained = pd.read_csv(paths.partitions)["partition"] == "train"
     labels = pd.read_csv(paths.labels).loc[trained, "label"].to_numpy()
-    images = np.load(paths.images, mmap_mode="r")[trained.to_numpy()]
-    pixels = images.reshape(len(labels), -1).astype(np.float32)
-    mixing, resampled = mixing_matrix(pixels, labels, seed=params.seed, **dict(params.balance))
+    images = np.load(paths.images, mmap_mode="r")
+    mixing, resampled = mixing_matrix(
+        images, np.flatnonzero(trained), labels, seed=params.seed, **dict(params.balance)
+    )
     save_mixing(paths.mixing, mixing, resampled)
     counts = {"before": count_classes(labels), "after": count_classes(resampled)}
     paths.counts.write_text(json.dumps(counts, indent=2) + "\n")

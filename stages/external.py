@@ -39,7 +39,9 @@ def main():
     files = study_photographs + photographs
     squares = np.empty((len(files), duplicates.SIZE, duplicates.SIZE, 3), np.uint8)
     resize_images(files, squares, size=duplicates.SIZE, interpolation="area", crop="square")
-    pairs = duplicates.find_similar_pairs(squares, n_neighbors=params.audit.n_neighbors)
+    pairs = duplicates.find_similar_pairs(
+        squares, n_neighbors=params.audit.n_neighbors, search=params.audit.search
+    )
     similarity = params.audit.similarity
     counts = describe_external(labels, pairs, n_study=len(study), similarity=similarity)
     paths.counts.write_text(json.dumps(counts, indent=2) + "\n")

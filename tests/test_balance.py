@@ -26,8 +26,8 @@ def own_sampler(method, seed):
 
 
 def resample(images, labels, *, method="adasyn", n_neighbors=5, seed=3):
-    pixels = images.reshape(len(images), -1).astype(np.float32)
-    return mixing_matrix(pixels, labels, method=method, n_neighbors=n_neighbors, seed=seed)
+    rows = np.arange(len(images))
+    return mixing_matrix(images, rows, labels, method=method, n_neighbors=n_neighbors, seed=seed)
 
 
 def synthetic():
@@ -116,14 +116,25 @@ def test_the_seed_draws_the_mixing(method):
     assert first.shape != other.shape or (first != other).nnz > 0
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_labels_and_pixels_are_not_modified(method):
+@pytest.mark.parametrize("method", [*METHODS, "none"])
+def test_only_the_training_images_among_all_are_used(method):
     images, labels = synthetic()
-    pixels = images.reshape(len(images), -1).astype(np.float32)
-    before = labels.copy(), pixels.copy()
-    mixing_matrix(pixels, labels, method=method, n_neighbors=5, seed=3)
-    np.testing.assert_array_equal(labels, before[0])
-    np.testing.assert_array_equal(pixels, before[1])
+    train_rows = np.flatnonzero(np.arange(len(labels)) % 4 != 1)
+    settings = {"method": method, "n_neighbors": 4, "seed": 3}
+    mixing, mixed_labels = mixing_matrix(images, train_rows, labels[train_rows], **settings)
+    expected, expected_labels = resample(images[train_rows], labels[train_rows], **settings)
+    assert (mixing != expected).nnz == 0
+    np.testing.assert_array_equal(mixed_labels, expected_labels)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_rows_and_labels_are_not_modified(method):
+    images, labels = synthetic()
+    rows = np.arange(len(images))
+    before = images.copy(), rows.copy(), labels.copy()
+    mixing_matrix(images, rows, labels, method=method, n_neighbors=5, seed=3)
+    for now, then in zip((images, rows, labels), before, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
 # Counts

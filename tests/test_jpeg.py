@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lesions.jpeg import find_fault, refuse_broken
+from lesions.jpeg import find_fault, find_size, refuse_broken
 
 
 def jpeg(seed=0, *, size=24, suffix=".jpg", options=()):
@@ -69,3 +69,42 @@ def test_no_beginning_of_a_jpeg_passes_for_the_whole(tmp_path, whole):
         assert find_fault(path), length
     path.write_bytes(whole)
     assert not find_fault(path)
+
+
+def test_the_size_is_that_of_the_header():
+    pixels = np.zeros((30, 500, 3), np.uint8)
+    assert find_size(cv2.imencode(".jpg", pixels)[1].tobytes()) == (30, 500)
+    progressive = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert find_size(progressive) == (30, 500)
+    assert find_size(cv2.imencode(".jpg", pixels[..., 0])[1].tobytes()) == (30, 500)
+
+
+def test_the_size_is_not_that_of_a_thumbnail():
+    small = jpeg(2, size=16)
+    app1 = b"\xff\xe1" + (2 + len(small)).to_bytes(2, "big") + small
+    assert find_size(WHOLE[:2] + app1 + WHOLE[2:]) == (64, 64)
+
+
+def test_the_size_is_known_before_the_pixels():
+    start_of_scan = WHOLE.index(b"\xff\xda")
+    assert find_size(WHOLE[:start_of_scan]) == (64, 64)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", PNG, b"no image", b"\xff\xd8\xff\xda\x00\x02" + WHOLE],
+    ids=["nothing", "a start", "start and end", "a PNG", "text", "a scan before any frame"],
+)
+def test_what_has_no_frame_has_no_size(content):
+    assert find_size(content) is None
+
+
+def test_a_table_of_huffman_codes_is_no_frame():
+    table = WHOLE.index(b"\xff\xc4")
+    frame = WHOLE.index(b"\xff\xc0")
+    end = frame + 2 + int.from_bytes(WHOLE[frame + 2 : frame + 4], "big")
+    moved = WHOLE[:frame] + WHOLE[end:]  # the header without its frame, which follows the tables
+    start_of_scan = moved.index(b"\xff\xda")
+    assert table > frame
+    swapped = moved[:start_of_scan] + WHOLE[frame:end] + moved[start_of_scan:]
+    assert find_size(swapped) == (64, 64)

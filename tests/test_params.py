@@ -157,6 +157,7 @@ WORDS = [
     ("data", "extra_images"),
     ("resize", "interpolation"),
     ("resize", "crop"),
+    ("resize", "decode"),
     ("split", "by"),
     ("balance", "method"),
     ("models", "vgg16", "preprocessing"),

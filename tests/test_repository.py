@@ -84,6 +84,15 @@ def test_the_deps_of_a_stage_are_the_modules_that_it_imports(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_only_the_stages_that_need_tensorflow_wait_for_it(stage):
+    """Its import takes seconds; all of it goes through `lesions.runtime`."""
+    needs = {"features", "train", "predict", "predict_external"}
+    assert ("src/lesions/runtime.py" in imported_through_others(script_of(stage))) == (
+        stage in needs
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_the_settings_that_a_stage_reads_are_those_that_dvc_tracks(stage):
     """`params.x` in the script must stand under `params:`; `params.models[...]` as models.<key>."""
     tree = ast.parse((ROOT / script_of(stage)).read_text())

@@ -26,9 +26,8 @@ class Variable:
 class Network:
     """What of a Keras model matters here."""
 
-    def __init__(self, weights, variables):
+    def __init__(self, weights):
         self.weights = [np.asarray(weight) for weight in weights]
-        self.optimizer = types.SimpleNamespace(variables=[Variable(value) for value in variables])
 
     def get_weights(self):
         return self.weights
@@ -40,7 +39,16 @@ class Network:
 @pytest.fixture
 def network():
     # More than ten arrays, so that their order must not be that of their names' first digits.
-    return Network([np.full((2, 3), n, np.float32) for n in range(12)], [np.int64(7), [0.5, 1.5]])
+    return Network([np.full((2, 3), n, np.float32) for n in range(12)])
+
+
+def optimizer_of(values):
+    return types.SimpleNamespace(variables=[Variable(value) for value in values])
+
+
+@pytest.fixture
+def optimizer():
+    return optimizer_of([np.int64(7), [0.5, 1.5]])
 
 
 @pytest.fixture
@@ -50,22 +58,22 @@ def progress():
 
 
 def blank():
-    return Network([np.zeros((2, 3), np.float32)] * 12, [np.int64(0), [0.0, 0.0]])
+    return Network([np.zeros((2, 3), np.float32)] * 12), optimizer_of([np.int64(0), [0.0, 0.0]])
 
 
 # State
 
 
-def test_a_state_is_given_back_to_the_last_bit(network, progress, tmp_path):
-    save_state(tmp_path / "new" / "state.npz", network, progress)
-    other = blank()
-    loaded = load_state(tmp_path / "new" / "state.npz", other, Progress())
+def test_a_state_is_given_back_to_the_last_bit(network, optimizer, progress, tmp_path):
+    save_state(tmp_path / "new" / "state.npz", network, optimizer, progress)
+    other, other_optimizer = blank()
+    loaded = load_state(tmp_path / "new" / "state.npz", other, other_optimizer, Progress())
     assert loaded.history == progress.history
     assert loaded.best_epoch == 1
     for found, expected in (
         (loaded.best_weights, progress.best_weights),
         (other.weights, network.weights),
-        (other.optimizer.variables, network.optimizer.variables),
+        (other_optimizer.variables, optimizer.variables),
     ):
         assert len(found) == len(expected)
         for a, b in zip(found, expected, strict=True):
@@ -73,25 +81,25 @@ def test_a_state_is_given_back_to_the_last_bit(network, progress, tmp_path):
             assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
-def test_without_a_state_nothing_is_changed(network, tmp_path):
+def test_without_a_state_nothing_is_changed(network, optimizer, tmp_path):
     before = [weight.copy() for weight in network.weights]
     blank_progress = Progress()
-    assert load_state(tmp_path / "state.npz", network, blank_progress) is blank_progress
+    assert load_state(tmp_path / "state.npz", network, optimizer, blank_progress) is blank_progress
     np.testing.assert_array_equal(network.weights, before)
 
 
-def test_only_the_finished_state_is_read(network, progress, tmp_path):
+def test_only_the_finished_state_is_read(network, optimizer, progress, tmp_path):
     (tmp_path / "state.unfinished").write_bytes(b"half")
-    assert load_state(tmp_path / "state.npz", network, Progress()).history == []
-    save_state(tmp_path / "state.npz", network, progress)
+    assert load_state(tmp_path / "state.npz", network, optimizer, Progress()).history == []
+    save_state(tmp_path / "state.npz", network, optimizer, progress)
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
 
 
 def test_a_state_that_cannot_be_written_leaves_the_last_one_whole(
-    network, progress, tmp_path, monkeypatch
+    network, optimizer, progress, tmp_path, monkeypatch
 ):
     path = tmp_path / "state.npz"
-    save_state(path, network, progress)
+    save_state(path, network, optimizer, progress)
     before = path.read_bytes()
 
     def write_half(stream, **arrays):
@@ -100,9 +108,9 @@ def test_a_state_that_cannot_be_written_leaves_the_last_one_whole(
 
     monkeypatch.setattr(resume.np, "savez", write_half)
     with pytest.raises(OSError, match="No space left"):
-        save_state(path, blank(), Progress(history=[{"epoch": 3}]))
+        save_state(path, *blank(), Progress(history=[{"epoch": 3}]))
     assert path.read_bytes() == before
-    assert len(load_state(path, blank(), Progress()).history) == 2
+    assert len(load_state(path, *blank(), Progress()).history) == 2
 
 
 # Digest

@@ -41,7 +41,7 @@ def run_until_balance(tmp_path, monkeypatch):
 def test_a_folder_of_photographs_becomes_labels_images_partitions_and_mixing(
     small_world, run_until_balance
 ):
-    made = run_until_balance(small_world, balance={"n_neighbors": 3})
+    made = run_until_balance(small_world, balance={"n_neighbors": 3}, resize={"decode": "full"})
     metadata = pd.read_csv(small_world / "HAM10000_metadata.csv")
     labels = pd.read_csv(made / "data/labels.csv")
     images = np.load(made / "data/images.npy")
@@ -67,7 +67,7 @@ def test_the_photographs_in_data_raw_are_hard_links_to_the_users_own(
 
 
 def test_a_square_crop_comes_before_resizing(small_world, run_until_balance):
-    settings = {"size": 16, "crop": "square", "interpolation": "area"}
+    settings = {"size": 16, "crop": "square", "interpolation": "area", "decode": "full"}
     made = run_until_balance(small_world, resize=settings, balance={"method": "random"})
     labels = pd.read_csv(made / "data/labels.csv")
     bgr = cv2.imread(str(made / "data/raw" / labels["image_path"][0]))

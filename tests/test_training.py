@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from lesions.runtime import keras, prepare_tensorflow
-from lesions.training import Batches, train
+from lesions.training import N_READ, train
 
 N_TRAIN, EPOCHS = 26, 5
 
@@ -145,6 +145,82 @@ def test_a_killed_training_is_taken_up_and_ends_with_the_same_bits(tmp_path):
             np.testing.assert_array_equal(result[name], unbroken, err_msg=name)
 
 
+# A second opinion
+
+
+@pytest.mark.parametrize("batch_size", [8, 300])  # many batches in one reading; all rows in one
+def test_an_epoch_is_that_of_keras_own_fit(tmp_path, batch_size):
+    def quiet():
+        network = build()
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0  # its masks are numbered otherwise
+        return network
+
+    n_rows = N_READ + 5  # the last reading, and in it the last batch, is smaller
+    inputs, labels = rows(n_rows, seed=4)
+    order = np.random.default_rng([1, 0]).permutation(n_rows)
+    settings = {"validation": VALIDATION, "learning_rate": 0.001, "batch_size": batch_size}
+    network, histories = quiet(), []
+    train(
+        network,
+        inputs.__getitem__,
+        labels,
+        state=tmp_path / "state.npz",
+        on_epoch=histories.append,
+        epochs=1,
+        keep_epoch="last",
+        seed=1,
+        **settings,
+    )
+    other = quiet()
+    other.compile(
+        keras.optimizers.Adam(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    expected = other.fit(
+        inputs[order],
+        labels[order],
+        batch_size=batch_size,
+        shuffle=False,
+        validation_data=VALIDATION,
+        verbose=0,
+    ).history
+    for name, values in expected.items():
+        assert histories[0][name][0] == pytest.approx(values[0], rel=1e-4), name
+    # Moving mean and variance are among the weights.
+    for found, weight in zip(network.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(found, weight, rtol=1e-3, atol=2e-5)
+
+
+def test_frozen_batch_normalisation_stays_as_it_is(tmp_path):
+    network = build()
+    layer = network.layers[1]
+    layer.moving_mean.assign([1, 2, 3])
+    layer.trainable = False
+    before = layer.get_weights()
+    train(
+        network,
+        INPUTS.__getitem__,
+        LABELS,
+        validation=None,
+        learning_rate=0.01,
+        batch_size=8,
+        epochs=1,
+        keep_epoch="last",
+        seed=1,
+        state=tmp_path / "state.npz",
+        on_epoch=lambda history: None,
+    )
+    for found, weight in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, weight)
+
+
+def test_batch_normalisation_is_keras_own_again_after_training(unbroken):
+    layer = unbroken[0].layers[1]
+    assert isinstance(layer, keras.layers.BatchNormalization)
+    assert "call" not in vars(layer)
+
+
 # Which epoch is kept
 
 
@@ -191,10 +267,7 @@ def test_without_a_validation_part_all_rows_are_read_and_the_last_epoch_is_kept(
         return INPUTS[order]
 
     def order_of_epoch(history):
-        # 26 rows in batches of 8: 8 + 8 + 8 + 2. What Keras looks at before it starts comes first.
-        last = batches[-4:]
-        assert sorted(map(len, last)) == [2, 8, 8, 8]
-        orders.append(list(chain(*last)))
+        orders.append(list(chain(*batches)))
         batches.clear()
 
     _, histories, kept = run(
@@ -206,14 +279,6 @@ def test_without_a_validation_part_all_rows_are_read_and_the_last_epoch_is_kept(
     assert orders[0] != orders[1] != orders[2]
     # Another seed than `unbroken` has, but the same initial weights, see `build`.
     assert histories[-1]["loss"][0] != unbroken[1][-1]["loss"][0]
-
-
-def test_the_last_batch_is_as_small_as_it_must_be():
-    batches = Batches(INPUTS.__getitem__, LABELS, np.arange(N_TRAIN)[::-1], 8)
-    assert len(batches) == 4
-    inputs, labels = batches[3]
-    np.testing.assert_array_equal(inputs, INPUTS[[1, 0]])
-    np.testing.assert_array_equal(labels, LABELS[[1, 0]])
 
 
 def test_inputs_and_labels_are_not_modified(unbroken):
@@ -241,7 +306,7 @@ def main(folder, slowly):
     prepare_tensorflow(seed=1, threads=2)
 
     def read(order):
-        time.sleep(0.2 if slowly else 0)
+        time.sleep(0.8 if slowly else 0)
         return INPUTS[order]
 
     results = {}

@@ -61,10 +61,9 @@ def check_folds(n_folds: int) -> None:
         own = dict(split) | {"fold": fold}
         try:
             partitions = partition_images(labels, groups, seed=params.seed, **own)
-            trained = (partitions["partition"] == "train").to_numpy()
-            pixels = images[trained].reshape(trained.sum(), -1).astype(np.float32)
+            trained = np.flatnonzero(partitions["partition"] == "train")
             truth = labels["label"].to_numpy()[trained]
-            mixing_matrix(pixels, truth, seed=params.seed, **dict(params.balance))
+            mixing_matrix(images, trained, truth, seed=params.seed, **dict(params.balance))
         except ValueError as error:
             sys.exit(
                 f"every fold must be possible before the first one runs; fold {fold} of "

@@ -3,7 +3,8 @@
 ADASYN (He et al., IJCNN 2008) and SMOTE (Chawla et al., JAIR 16, 2002) make a new image as a
 weighted mean of two training images of one class. imbalanced-learn's own samplers are run on the
 identity matrix, so that what they return *is* the matrix of these weights; only their neighbour
-search is handed the real pixels. The resampled pixels, tens of gigabytes at 224 px, never exist.
+search sees the real pixels, a block at a time. The resampled pixels, tens of gigabytes at 224 px,
+never exist.
 """
 
 import numpy as np
@@ -11,20 +12,29 @@ from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from lesions.neighbors import nearest_rows
 from lesions.taxonomy import CODES
 
 
 def mixing_matrix(
-    pixels: np.ndarray, labels: np.ndarray, *, method: str, n_neighbors: int, seed: int
+    images: np.ndarray,
+    train_rows: np.ndarray,
+    labels: np.ndarray,
+    *,
+    method: str,
+    n_neighbors: int,
+    seed: int,
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Resample the training images so that the classes become about equally large.
 
     Parameters
     ----------
-    pixels
-        float32 `(n_train, n_features)`; any scale, since only the order of distances counts.
+    images
+        uint8 `(n_images, height, width, 3)`; may be a memory map.
+    train_rows
+        Integers `(n_train,)`: the training images' places among all images.
     labels
-        Integers `(n_train,)`, 0–6.
+        Integers `(n_train,)`, 0–6, of the training images.
     method
         `adasyn`, `smote`, `random` (repeats images) or `none`.
     n_neighbors
@@ -46,7 +56,7 @@ def mixing_matrix(
     one_hot = sparse.identity(len(labels), dtype=np.float32, format="csr")
     if method == "none":
         return one_hot, labels.astype(np.uint8)
-    neighbors = PixelNeighbors(pixels, n_neighbors=n_neighbors + 1)
+    neighbors = PixelNeighbors(images, train_rows, n_neighbors=n_neighbors + 1)
     sampler = {
         "adasyn": ADASYN(random_state=seed, n_neighbors=neighbors),
         "smote": SMOTE(random_state=seed, k_neighbors=neighbors),
@@ -67,29 +77,33 @@ def count_classes(labels: np.ndarray) -> dict[str, int]:
 
 
 class PixelNeighbors(NearestNeighbors):
-    """Nearest neighbours among `pixels` for a sampler that only handles one-hot rows.
+    """Nearest neighbours among images for a sampler that only handles one-hot rows.
 
-    A one-hot row names an image by the place of its 1. `asked` keeps the images of the last
-    search: when a sampler gives up, it tells at which class.
+    A one-hot row names an image by the place of its 1 in `image_rows`, which holds rows of
+    `images`. `asked` keeps the one-hot places of the last search: when a sampler gives up, they
+    tell at which class.
     """
 
-    def __init__(self, pixels, n_neighbors=5):
+    def __init__(self, images, image_rows, n_neighbors=5):
         super().__init__(n_neighbors=n_neighbors)
-        self.pixels = pixels
+        self.images = images
+        self.image_rows = image_rows
         self.asked = np.empty(0, dtype=int)
 
     def __sklearn_clone__(self):
-        """Stay one object: a clone would copy the pixels."""
+        """Stay one object: a clone would copy the images."""
         return self
 
-    def fit(self, rows, y=None):
-        """Search among the images that the one-hot `rows` name from now on."""
-        return super().fit(self.pixels[rows.indices], y)
+    def fit(self, one_hot, y=None):
+        """Search among the images that the `one_hot` rows name from now on."""
+        self.among = one_hot.indices
+        return self
 
-    def kneighbors(self, rows, n_neighbors=None, return_distance=True):
-        """Find the neighbours of the images that the one-hot `rows` name."""
-        self.asked = rows.indices
-        return super().kneighbors(self.pixels[rows.indices], n_neighbors, return_distance)
+    def kneighbors(self, one_hot, return_distance=False):
+        """Find the neighbours of the images that the `one_hot` rows name; without distances."""
+        self.asked = one_hot.indices
+        asked, among = self.image_rows[self.asked], self.image_rows[self.among]
+        return nearest_rows(self.images, asked, among, n_neighbors=self.n_neighbors)
 
 
 def _explain(error, method, n_neighbors, labels, neighbors) -> str:

@@ -4,7 +4,6 @@ Nothing here comes from a photograph. A lesion is a stack of pigment maps in its
 light passes through them after Beer and Lambert, and a photograph is one view of the result.
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from lesions import cores
 from lesions.camera import take_photograph
 from lesions.cohort import LESION, make_cohort
 from lesions.drawing import draw_lesion
@@ -72,7 +72,7 @@ def write_demo(
     seed : int
         The same seed gives the same bytes, whatever the number of workers.
     n_workers : int, optional
-        Threads that draw; as many as there are processors if not given.
+        Threads that draw; as many as `lesions.cores.n_workers` says if not given.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def _run_in_threads(write, lesions, *, n_images, n_workers):
     n_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # our own threads share the processors, OpenCV's would fight over them
     try:
-        with ThreadPoolExecutor(n_workers or os.cpu_count()) as workers:
+        with ThreadPoolExecutor(n_workers or cores.n_workers()) as workers:
             done = workers.map(write, lesions)
             with tqdm(total=n_images, desc="drawing", unit="photo", disable=None) as bar:
                 for n_drawn in done:

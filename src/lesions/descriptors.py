@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.neighbors import NearestNeighbors
+
+from lesions.search import nearest_search
 
 ZOOMS = (1.0, 1.12, 1.25, 1.4, 1.57, 1.76, 1.97)  # steps of 12 %; HAM10000 has lesions taken twice
 N_RINGS = 10
@@ -66,12 +67,12 @@ def ring_spectra(images: np.ndarray, *, zoom: float = 1.0) -> np.ndarray:
     return np.fft.rfft(rings, axis=-1)[..., :N_HARMONICS].astype(np.complex64)
 
 
-def find_candidates(images: np.ndarray, *, n_neighbors: int) -> Candidates:
+def find_candidates(images: np.ndarray, *, n_neighbors: int, search: str = "exact") -> Candidates:
     """Find for every photograph those that look most like it, turned, flipped and zoomed.
 
-    The search is exact: for each of `ZOOMS` the `n_neighbors` nearest by the cosine of the
-    descriptors, of which the `n_neighbors` with the highest correlation over the disc are kept.
-    The time grows with the square of the number of photographs, the memory in proportion to it.
+    For each of `ZOOMS` the `n_neighbors` nearest by the cosine of the descriptors are found, of
+    which the `n_neighbors` with the highest correlation over the disc are kept. The time of an
+    exact search grows with the square of the number of photographs, the memory in proportion to it.
 
     Parameters
     ----------
@@ -79,6 +80,8 @@ def find_candidates(images: np.ndarray, *, n_neighbors: int) -> Candidates:
         uint8 `(n_images, side, side, 3)`.
     n_neighbors
         At most so many for each photograph; fewer photographs give fewer.
+    search
+        `exact` or `approximate`, see `lesions.search`.
 
     Returns
     -------
@@ -93,14 +96,15 @@ def find_candidates(images: np.ndarray, *, n_neighbors: int) -> Candidates:
     spectra = np.concatenate([ring_spectra(chunk) for chunk in chunks])
     mean, components = _principal_components(spectra)
     described = [_describe(part, mean, components) for part in _chunks(spectra)]
-    index = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute")
-    index.fit(np.concatenate(described))
+    find = nearest_search(np.concatenate(described), n_nearest=n_neighbors + 1, search=search)
     found = []
     for start, chunk in zip(starts, chunks, strict=True):
         asked = []
         for zoom in ZOOMS:
             moving = ring_spectra(chunk, zoom=zoom)
-            nearest = index.kneighbors(_describe(moving, mean, components), return_distance=False)
+            nearest = find(_describe(moving, mean, components))
+            itself = start + np.arange(len(chunk))[:, None]
+            nearest = np.where(nearest < 0, itself, nearest)  # none found: itself, which is no pair
             asked.append((nearest, *_correlate(spectra, nearest, moving)))
         found.append(_keep_best(start, n_neighbors, *map(np.hstack, zip(*asked, strict=True))))
     return Candidates(*map(np.concatenate, zip(*found, strict=True)))

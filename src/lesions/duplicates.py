@@ -1,12 +1,11 @@
 """Photographs that must not be separated: of one lesion, or near-duplicates across lesions."""
 
-import os
-
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from lesions import cores
 from lesions.alignment import align_candidates
 from lesions.descriptors import find_candidates
 
@@ -15,7 +14,7 @@ DECIMALS = 4
 
 
 def find_similar_pairs(
-    images: np.ndarray, *, n_neighbors: int, n_workers: int | None = None
+    images: np.ndarray, *, n_neighbors: int, search: str = "exact", n_workers: int | None = None
 ) -> pd.DataFrame:
     """Find the pairs of photographs that look most alike, turned, flipped, zoomed and shifted.
 
@@ -25,8 +24,10 @@ def find_similar_pairs(
         uint8 `(n_images, side, side, 3)`, RGB, central squares of `SIZE` px.
     n_neighbors
         Each photograph is compared closely with so many others, those that look most like it.
+    search
+        How these are found, `exact` or `approximate`, see `lesions.search`.
     n_workers
-        Threads; as many as there are processors if not given.
+        Threads; as many as `lesions.cores.n_workers` says if not given.
 
     Returns
     -------
@@ -44,8 +45,8 @@ def find_similar_pairs(
         raise ValueError(
             f"audit.n_neighbors must be at least 1; found {n_neighbors}; change it in params.yaml"
         )
-    candidates = find_candidates(images, n_neighbors=n_neighbors)
-    similarity = align_candidates(images, candidates, n_workers=n_workers or os.cpu_count())
+    candidates = find_candidates(images, n_neighbors=n_neighbors, search=search)
+    similarity = align_candidates(images, candidates, n_workers=n_workers or cores.n_workers())
     pairs = pd.DataFrame(
         {
             "row": np.minimum(candidates.fixed, candidates.moving),

@@ -1,8 +1,7 @@
-"""Whether files are complete JPEGs."""
+"""What the markers of a JPEG say: whether it is complete, and its size."""
 
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,13 +9,19 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lesions.cores import n_workers
+
 # ITU-T T.81, B.1.1.2: 0xFF and a byte that is neither stuffing, fill nor a restart marker.
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+START = b"\xff\xd8"
+START_OF_SCAN = b"\xff\xda"
 END_OF_IMAGE = b"\xff\xd9"
+# SOF0 to SOF15; DHT, JPG and DAC lie among them and begin no frame.
+FRAMES = {b"\xff%c" % code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
 
 
 def refuse_broken(files: Mapping[str, Path]) -> None:
-    """Decode every file, on all cores, and refuse those that are not complete JPEGs.
+    """Decode every file, in `n_workers` threads, and refuse those that are not complete JPEGs.
 
     Parameters
     ----------
@@ -28,7 +33,7 @@ def refuse_broken(files: Mapping[str, Path]) -> None:
     ValueError
         Where a file is no complete JPEG; the message counts them and names the first.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(n_workers()) as pool:
         faults = pool.map(find_fault, files.values())
         bar = tqdm(faults, total=len(files), desc="decode", unit="image", disable=None)
         broken = [(place, fault) for place, fault in zip(files, bar, strict=True) if fault]
@@ -50,7 +55,7 @@ def find_fault(path: Path) -> str:
     data = path.read_bytes()
     if not data:
         return "the file is empty (0 bytes)"
-    if not data.startswith(b"\xff\xd8"):
+    if not data.startswith(START):
         return f"its {len(data)} bytes are no JPEG, they begin with {data[:8]!r}"
     if not _has_end(data):
         return f"cut off after {len(data)} bytes, before the end of the image"
@@ -61,12 +66,32 @@ def find_fault(path: Path) -> str:
     return f"its {len(data)} bytes cannot be decoded" if pixels is None else ""
 
 
+def find_size(data: bytes) -> tuple[int, int] | None:
+    """Give height and width in px as a JPEG's header states them; nothing if it has no such header.
+
+    They are those of the stored pixels: an EXIF orientation, which may exchange them, is left out
+    of account. Nothing is decoded, and the pixels behind the header may be missing.
+    """
+    if not data.startswith(START):
+        return None
+    for marker in _markers(data):
+        if marker[0] == START_OF_SCAN:
+            return None
+        if marker[0] in FRAMES:  # B.2.2: two bytes of length, one of precision, height, width
+            place = marker.end() + 3
+            height, width = data[place : place + 2], data[place + 2 : place + 4]
+            return int.from_bytes(height, "big"), int.from_bytes(width, "big")
+    return None
+
+
 def _has_end(data):
-    """Whether the image ends; segments are stepped over, a thumbnail in one has its own end."""
+    return any(marker[0] == END_OF_IMAGE for marker in _markers(data))
+
+
+def _markers(data) -> Iterator[re.Match]:
+    """Give the markers; segments are stepped over, a thumbnail in one has markers of its own."""
     place = 2
     while marker := MARKER.search(data, place):
-        if marker[0] == END_OF_IMAGE:
-            return True
+        yield marker
         length = data[marker.end() : marker.end() + 2]
         place = marker.end() + int.from_bytes(length, "big")
-    return False

@@ -75,6 +75,7 @@ class Resize(Section):
     size: Annotated[int, Field(ge=8, le=2048)]
     interpolation: Literal["nearest", "linear", "area", "cubic", "lanczos"]
     crop: Literal["none", "square"]
+    decode: Literal["full", "reduced"]
 
 
 class Audit(Section):
@@ -82,6 +83,7 @@ class Audit(Section):
 
     similarity: Annotated[float, Field(gt=0, le=1)]
     n_neighbors: Count
+    search: Literal["exact", "approximate"]
 
 
 class Split(Section):

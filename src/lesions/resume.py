@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,18 +41,14 @@ def digest(settings: str, inputs: Iterable[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def save_state(path: Path, network, progress) -> None:
-    """Write weights, optimizer and progress to `path` in one step that a kill cannot halve.
-
-    So is the state of Python's own random numbers: with them Keras shuffles a PyDataset's batches.
-    """
+def save_state(path: Path, network, optimizer, progress) -> None:
+    """Write weights, optimizer and progress to `path` in one step that a kill cannot halve."""
     arrays = {
         **_numbered("network", network.get_weights()),
-        **_numbered("optimizer", [np.asarray(value) for value in network.optimizer.variables]),
+        **_numbered("optimizer", [np.asarray(value) for value in optimizer.variables]),
         **_numbered("best", progress.best_weights),
     }
     story = {"history": progress.history, "best_epoch": progress.best_epoch}
-    story["random"] = random.getstate()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("wb") as stream:
@@ -63,21 +58,18 @@ def save_state(path: Path, network, progress) -> None:
     unfinished.replace(path)
 
 
-def load_state(path: Path, network, progress):
-    """Put the state at `path`, if there is one, into `network` and `progress`; give `progress`."""
+def load_state(path: Path, network, optimizer, progress):
+    """Put the state at `path`, if there is one, into all three; give `progress`."""
     if not path.exists():
         return progress
     with np.load(path) as arrays:
         story = json.loads(str(arrays["story"]))
         network.set_weights(_together("network", arrays))
-        for variable, value in zip(
-            network.optimizer.variables, _together("optimizer", arrays), strict=True
-        ):
+        kept = _together("optimizer", arrays)
+        for variable, value in zip(optimizer.variables, kept, strict=True):
             variable.assign(value)
         progress.best_weights = _together("best", arrays)
     progress.history, progress.best_epoch = story["history"], story["best_epoch"]
-    version, numbers, gauss = story["random"]
-    random.setstate((version, tuple(numbers), gauss))
     return progress
 
 

@@ -1,18 +1,21 @@
 """Training, epoch by epoch, so that a killed run goes on and ends with the same bytes."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lesions.resume import load_state, save_state
-from lesions.runtime import keras
+from lesions.runtime import keras, tf
 
 Read = Callable[[np.ndarray], np.ndarray]
+N_READ = 256  # rows read, and handed to TensorFlow, at once; bounds the memory
 
 
 @dataclass
@@ -22,23 +25,6 @@ class Progress:
     history: list[dict] = field(default_factory=list)
     best_epoch: int = 0
     best_weights: list[np.ndarray] = field(default_factory=list)
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of the rows `order`, read when they are needed."""
-
-    def __init__(self, read: Read, labels: np.ndarray, order: np.ndarray, batch_size: int):
-        super().__init__()
-        self.read, self.labels, self.order, self.batch_size = read, labels, order, batch_size
-
-    def __len__(self) -> int:
-        """Count the batches; the last one may be smaller."""
-        return math.ceil(len(self.order) / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read batch `index`: inputs and labels."""
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.read(rows), self.labels[rows]
 
 
 def train(
@@ -59,8 +45,10 @@ def train(
 
     After each epoch all that the next one needs is written to `state`, so a run that was killed
     takes up at its last finished epoch and ends with the bytes of an unbroken one: order of the
-    rows and dropout masks follow from (`seed`, epoch), the order in which Keras takes the batches
-    from Python's random numbers, whose state is kept too.
+    rows and dropout masks follow from (`seed`, epoch) alone.
+
+    This loop stands in for Keras' `fit`, which returns to Python for every batch and computes batch
+    normalisation from its parts. `benchmarks/cnn.py` and `benchmarks/frozen.py` compare the two.
 
     Parameters
     ----------
@@ -85,26 +73,30 @@ def train(
     ValueError
         If the loss is no longer finite.
     """
-    # The same layers under another name: what is compiled would be saved with its optimizer.
-    network = keras.Model(network.inputs[0], network.outputs[0])
-    network.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    network.optimizer.build(network.trainable_variables)
-    progress = load_state(state, network, Progress())
+    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer.build(network.trainable_variables)
+    progress = load_state(state, network, optimizer, Progress())
     if progress.history:
         print(f"taking up after epoch {len(progress.history)} of {epochs}", flush=True)
         on_epoch(pd.DataFrame(progress.history))
     started, first = time.monotonic(), len(progress.history)
+    fit, score = _compile(network, optimizer, batch_size)
     for epoch in range(first, epochs):
-        row = _fit_epoch(network, read, labels, validation, batch_size, seed, epoch)
+        _seed_dropout(network, seed, epoch)
+        order = np.random.default_rng([seed, epoch]).permutation(len(labels))
+        row = {"epoch": epoch + 1} | _over_all(fit, read, labels, order, batch_size)
+        if validation is not None:
+            inputs, val_labels = validation
+            scores = _over_all(
+                score, inputs.__getitem__, val_labels, np.arange(len(val_labels)), N_READ
+            )
+            row |= {f"val_{name}": value for name, value in scores.items()}
+        _refuse_infinite(row, learning_rate)
         progress.history.append(row)
         if _is_best(progress.history, keep_epoch):
             progress.best_epoch = epoch + 1
             progress.best_weights = network.get_weights()
-        save_state(state, network, progress)
+        save_state(state, network, optimizer, progress)
         on_epoch(pd.DataFrame(progress.history))
         pace = (time.monotonic() - started) / (epoch + 1 - first)
         print(_progress_line(row, epochs, pace), flush=True)
@@ -112,25 +104,108 @@ def train(
     return progress.best_epoch
 
 
-def _fit_epoch(network, read, labels, validation, batch_size, seed, epoch) -> dict:
-    """Fit one epoch; give its row of the history."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(labels))
-    _seed_dropout(network, seed, epoch)
-    logs = network.fit(
-        Batches(read, labels, order, batch_size),
-        validation_data=validation,
-        validation_batch_size=256,
-        verbose=0,
-    ).history
-    names = [name for name in ("accuracy", "loss", "val_accuracy", "val_loss") if name in logs]
-    row = {"epoch": epoch + 1} | {name: float(logs[name][0]) for name in names}
-    for name in names:
-        if not math.isfinite(row[name]):
+def _compile(network, optimizer, batch_size) -> tuple[Callable, Callable]:
+    """Compile two functions of inputs and labels; each gives (accuracy, loss), summed over rows.
+
+    The first takes a step of `optimizer` for each `batch_size` rows, the second only looks.
+    """
+
+    def count(labels, probabilities):
+        right = keras.ops.equal(keras.ops.argmax(probabilities, axis=-1), labels)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        return tf.cast(right, tf.float32), losses
+
+    def step(inputs, labels):
+        with tf.GradientTape() as tape:
+            right, losses = count(labels, network(inputs, training=True))
+            loss = tf.reduce_mean(losses)
+        optimizer.apply(tape.gradient(loss, network.trainable_variables))
+        return tf.stack([tf.reduce_sum(right), tf.reduce_sum(losses)])
+
+    signature = [
+        tf.TensorSpec((None, *network.input_shape[1:]), tf.float32),
+        tf.TensorSpec((None,), tf.int64),
+    ]
+
+    @tf.function(input_signature=signature)
+    def fit(inputs, labels):
+        sums = tf.zeros(2)
+        with _fused_normalisation(network):
+            for start in tf.range(0, tf.shape(labels)[0], batch_size):
+                rows = slice(start, start + batch_size)
+                sums += step(inputs[rows], labels[rows])
+        return sums
+
+    @tf.function(input_signature=signature)
+    def score(inputs, labels):
+        right, losses = count(labels, network(inputs, training=False))
+        return tf.stack([tf.reduce_sum(right), tf.reduce_sum(losses)])
+
+    return fit, score
+
+
+def _over_all(function, read, labels, order, batch_size) -> dict[str, float]:
+    """Call a function of `_compile` with all rows, whole batches of them at a time; give means."""
+    n_rows = batch_size * max(1, N_READ // batch_size)
+    sums = np.zeros(2)
+    for start in range(0, len(order), n_rows):
+        rows = order[start : start + n_rows]
+        inputs = tf.constant(read(rows), tf.float32)
+        sums += function(inputs, tf.constant(labels[rows], tf.int64)).numpy()
+    accuracy, loss = (sums / len(order)).tolist()
+    return {"accuracy": accuracy, "loss": loss}
+
+
+@contextlib.contextmanager
+def _fused_normalisation(network: keras.Model) -> Iterator[None]:
+    """Let batch normalisation of images run in TensorFlow's one kernel for it while training.
+
+    Keras computes mean, variance and the rest one by one, and the gradient of each.
+    """
+    layers = [
+        layer
+        for layer in network._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.scale and layer.center
+    ]
+    for layer in layers:
+        layer.call = partial(_normalise, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.call
+
+
+def _normalise(layer, inputs, training=None, mask=None):
+    """Do what `call` of a BatchNormalization layer does."""
+    of_images = len(inputs.shape) == 4 and layer.axis in (-1, 3) and mask is None
+    if not (training and layer.trainable and of_images):
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    none = tf.constant([], tf.float32)
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=layer.gamma,
+        offset=layer.beta,
+        mean=none,
+        variance=none,
+        epsilon=layer.epsilon,
+        is_training=True,
+    )
+    # The kernel's running variance is that of a sample, Keras keeps that of the batch itself.
+    n_values = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+    variance *= (n_values - 1) / n_values
+    for kept, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        kept.assign(kept * layer.momentum + new * (1 - layer.momentum))
+    return outputs
+
+
+def _refuse_infinite(row: dict, learning_rate: float) -> None:
+    for name, value in row.items():
+        if not math.isfinite(value):
             raise ValueError(
-                f"{name} must stay finite; it is {row[name]} after epoch {epoch + 1}; lower the "
-                f"model's learning_rate ({float(network.optimizer.learning_rate):g}) in params.yaml"
+                f"{name} must stay finite; it is {value} after epoch {row['epoch']}; lower the "
+                f"model's learning_rate ({learning_rate:g}) in params.yaml"
             )
-    return row
 
 
 def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:

@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 
 from lesions.runtime import keras
 from lesions.taxonomy import N_CLASSES
+
+N_ROWS = 1024
 
 
 def pixels(image_size: int, input_size: int):
@@ -44,9 +47,12 @@ def standardised(head: keras.Model, features: np.ndarray) -> keras.Model:
 
     A random backbone has features that are constant but for rounding (a standard deviation of at
     most a millionth of the mean); they keep their scale, since to widen them would blow up noise.
+    Only `N_ROWS` of the features are read at a time, so they may be a memory map.
     """
-    mean = features.mean(axis=0, dtype=np.float64)
-    deviation = features.std(axis=0, dtype=np.float64)
+    measured = StandardScaler()
+    for start in range(0, len(features), N_ROWS):
+        measured.partial_fit(features[start : start + N_ROWS].astype(np.float64))
+    mean, deviation = measured.mean_, np.sqrt(measured.var_)
     scale = np.where(deviation <= 1e-6 * np.abs(mean), 1, deviation)
     inputs = keras.Input(features.shape[1:], name="features")
     normalisation = keras.layers.Normalization(mean=mean, variance=scale**2, name="standardise")
