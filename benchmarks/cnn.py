@@ -8,7 +8,13 @@ of its convolutions and dense layers, forward, and twice as many backward) in th
 matrix product with as many threads, timed in the same process before and after, the faster of the
 two. Batch normalisation, pooling and Adam do not count, so that a share of 1 cannot be reached.
 
-What was tried for the loop, and what it did, stands in RESULTS.md.
+Tried for the loop, in processor time a row on a machine that others used too:
+one compiled call for 256 rows and TensorFlow's fused batch normalisation were kept (4.5 to 3.4 ms
+together in batches of 8, 3.2 to 2.6 ms in batches of 64). XLA took twice as long in batches of 64
+(320 against 160 ms), TensorFlow without oneDNN 1.5 to 1.8 times. Its own Adam kernel saves some
+6 % in batches of 8, but needs Keras' private variables: left out. bfloat16 saves a third, but
+changes the results and the saved network: left out. Mixing takes 0.5 ms for 256 rows; reading
+ahead in a thread was not tried for that reason. Turning off op determinism saved nothing.
 
 `python benchmarks/cnn.py` takes about two minutes.
 """

@@ -41,7 +41,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=[32, 224])
     parser.add_argument("--images", type=int, default=10_015)
-    parser.add_argument("--blocks", "--pairs", type=int, default=5)
+    parser.add_argument("--blocks", "--pairs", type=int, default=20)
     parser.add_argument("--quality", type=int, default=100, help="of the JPEGs")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
