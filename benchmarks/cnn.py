@@ -8,15 +8,16 @@ of its convolutions and dense layers, forward, and twice as many backward) in th
 matrix product with as many threads, timed in the same process before and after, the faster of the
 two. Batch normalisation, pooling and Adam do not count, so that a share of 1 cannot be reached.
 
-Tried for the loop, in processor time a row on a machine that others used too:
-one compiled call for 256 rows and TensorFlow's fused batch normalisation were kept (4.5 to 3.4 ms
-together in batches of 8, 3.2 to 2.6 ms in batches of 64). XLA took twice as long in batches of 64
-(320 against 160 ms), TensorFlow without oneDNN 1.5 to 1.8 times. Its own Adam kernel saves some
-6 % in batches of 8, but needs Keras' private variables: left out. bfloat16 saves a third, but
-changes the results and the saved network: left out. Mixing takes 0.5 ms for 256 rows; reading
-ahead in a thread was not tried for that reason. Turning off op determinism saved nothing.
+Tried for the loop, in processor time on a machine that others used too. Kept: one compiled call for
+256 rows, and TensorFlow's fused batch normalisation (4.5 to 3.4 ms a row together in batches of 8,
+3.2 to 2.6 in batches of 64). Left out: XLA, which fails under op determinism and without it took
+twice as long in batches of 64 (320 against 160 ms a batch); TensorFlow without oneDNN, 1.5 to 1.8
+times as long; one thread between operations, no less; op determinism turned off, no less; its own
+Adam kernel, some 6 % less in batches of 8, which needs Keras' private variables; bfloat16, a third
+less, which changes the saved network, and whose accuracy was not looked at. Not tried: reading
+ahead in a thread, since mixing 256 rows takes 0.5 ms.
 
-`python benchmarks/cnn.py` takes about two minutes.
+`python benchmarks/cnn.py` takes two to four minutes.
 """
 
 import argparse

@@ -9,7 +9,7 @@ rows and the dropout masks differ, as two seeds do; so the accuracy, on images o
 seen any, is compared over seeds.
 
 The weights are random; the images are invented, with colours that differ by class.
-`python benchmarks/frozen.py` takes about four minutes. The ratio grows with the number of rows
+`python benchmarks/frozen.py` takes about six minutes. The ratio grows with the number of rows
 towards that of epochs, 20, since compiling takes as long however few there are.
 """
 
