@@ -9,13 +9,12 @@ candidates. `python benchmarks/audit.py 10000 40000 100000 --search exact approx
 
 import argparse
 import math
-import multiprocessing
 import resource
 import time
 
 import cv2
 import numpy as np
-from side_by_side import report
+from side_by_side import apart, report
 
 from lesions.alignment import align_candidates
 from lesions.cores import n_workers
@@ -37,8 +36,7 @@ def main():
     rows, before = [], {}
     for n_images in options.n_images:
         for search in options.search:
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                row = pool.apply(measure, (n_images, search, options))
+            row = apart(measure, n_images, search, options)
             exponent = None
             if search in before:
                 other, its_seconds = before[search]

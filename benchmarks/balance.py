@@ -11,14 +11,13 @@ Where the free memory does not hold what `plain` needs, it is not run, and its m
 """
 
 import argparse
-import multiprocessing
 import tempfile
 from pathlib import Path
 
 import cv2
+import notebook
 import numpy as np
-from imblearn.over_sampling import ADASYN
-from side_by_side import compare, measure, report
+from side_by_side import apart, compare, measure, report
 
 from lesions.balance import mixing_matrix
 from lesions.mixing import load_mixing, mix_rows, save_mixing
@@ -71,16 +70,6 @@ def measure_size(folder, size, n_pairs):
     }
 
 
-def apart(function, *arguments):
-    """Call in a process of its own: Linux hands on this one's peak memory, so it must stay small.
-
-    A process that is started anew begins with its parent's `ru_maxrss`; had this one touched the
-    images, what `measure` takes off as the memory before the call would hide the call's own.
-    """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
-
-
 def ours(folder):
     """Search the neighbours on the disk's uint8 images, and mix one batch."""
     images = np.load(folder / "images.npy", mmap_mode="r")
@@ -95,11 +84,8 @@ def ours(folder):
 
 def plain(folder):
     """Let imbalanced-learn resample the pixels."""
-    images = np.load(folder / "images.npy")
-    pixels = images.reshape(len(images), -1).astype(np.float32)
-    del images
     labels = np.load(folder / "labels.npy")
-    pixels, resampled = ADASYN(random_state=SEED).fit_resample(pixels, labels)
+    pixels, resampled = notebook.resample(np.load(folder / "images.npy"), labels, seed=SEED)
     np.savez(folder / "plain.npz", pixels=pixels[sampled(len(pixels))], labels=resampled)
 
 
@@ -110,7 +96,7 @@ def check(folder):
         np.testing.assert_array_equal(labels, expected["labels"])
         images = np.load(folder / "images.npy", mmap_mode="r")
         mixed = mix_rows(mixing, images, sampled(len(labels)))
-        return float(np.abs(mixed.reshape(N_SAMPLED, -1) - expected["pixels"]).max())
+        return float(np.abs(mixed - expected["pixels"]).max())
 
 
 def sampled(n_rows):

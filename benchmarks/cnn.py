@@ -23,7 +23,6 @@ ahead in a thread, since mixing 256 rows takes 0.5 ms.
 import argparse
 import contextlib
 import io
-import multiprocessing
 import tempfile
 import time
 from functools import partial
@@ -32,7 +31,7 @@ from pathlib import Path
 import notebook
 import numpy as np
 from scipy import sparse
-from side_by_side import report, spread
+from side_by_side import apart, report, spread
 
 from lesions.mixing import mix, mix_rows
 from lesions.networks import build_head, load_architecture
@@ -58,7 +57,7 @@ def main():
     rows = []
     for batch_size in options.batches:
         pairs = [
-            [apart(way, batch_size, options.rows, options.epochs) for way in (ours, fit)]
+            [apart(measured, way, batch_size, options.rows, options.epochs) for way in (ours, fit)]
             for _ in range(options.pairs)
         ]
         our_runs, fit_runs = zip(*pairs, strict=True)
@@ -73,12 +72,6 @@ def main():
             }
         )
     report("cnn", rows, settings=vars(options) | HEAD | {"size": SIZE, "threads": THREADS})
-
-
-def apart(way, *arguments):
-    """Measure one way in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measured, (way, *arguments))
 
 
 def measured(way, batch_size, n_rows, epochs):

@@ -1,49 +1,48 @@
 """The usual notebook's way, step by step: what our own is measured against.
 
 Each function does what the notebooks on HAM10000 do, in their order and with the libraries' own
-calls, and nothing slower than they do.
+calls, and nothing slower than they do. TensorFlow is imported by the two that need it alone.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import ADASYN
-from PIL import Image
-
-from lesions.runtime import keras
 
 
-def read_images(labels: pd.DataFrame, folder: Path, size: int) -> np.ndarray:
-    """Read and resize the photographs of a table row by row: `image_array`, `(n, size, size, 3)`.
-
-    Parameters
-    ----------
-    labels
-        With a column `image_path`, relative to `folder`.
-    """
+def read_images(files: Sequence[str], size: int) -> np.ndarray:
+    """Read and resize row by row into a column `image_array`; give uint8 `(n, size, size, 3)`."""
 
     def read(path):
-        return np.asarray(Image.open(folder / path).resize((size, size)))
+        image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+        return cv2.resize(image, (size, size))
 
-    return np.stack(labels["image_path"].apply(read).to_list())
+    table = pd.DataFrame({"path": files})
+    table["image_array"] = table["path"].map(read)
+    return np.stack(table["image_array"])
 
 
 def resample(images: np.ndarray, labels: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Over-sample all images at once, flattened to float32; give images and labels."""
+    shape = images.shape[1:]
     flat = images.reshape(len(images), -1).astype(np.float32)
+    del images  # so that they don't count, where the caller holds them no longer
     resampled, labels = ADASYN(random_state=seed).fit_resample(flat, labels)
-    return resampled.reshape(-1, *images.shape[1:]), labels
+    return resampled.reshape(-1, *shape), labels
 
 
-def on_backbone(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Put a head on a backbone that is not trained."""
+def on_backbone(backbone, head):
+    """Put a Keras head on a backbone that is not trained."""
+    from lesions.runtime import keras
+
     backbone.trainable = False
     return keras.Sequential([keras.Input(backbone.input_shape[1:]), backbone, head])
 
 
 def fit(
-    network: keras.Model,
+    network,
     images: np.ndarray,
     labels: np.ndarray,
     *,
@@ -57,6 +56,8 @@ def fit(
 
     All images pass through all of the network in every epoch, through a frozen part too.
     """
+    from lesions.runtime import keras
+
     network.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",

@@ -23,9 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import notebook
 import numpy as np
-import pandas as pd
-from side_by_side import report, seconds, spread
+from side_by_side import apart, report, seconds, spread
 
 from lesions.cores import n_workers
 from lesions.demo import draw_photograph
@@ -49,8 +49,7 @@ def main():
     pools = {way: context.Pool(1) for way in WAYS}
     try:
         with tempfile.TemporaryDirectory() as name:
-            with context.Pool(1) as pool:
-                files = pool.apply(write_photographs, (name, options.images, options.quality))
+            files = apart(write_photographs, name, options.images, options.quality)
             blocks = np.array_split(files, options.blocks)
             rows = [measure_size(pools, blocks, size) for size in options.sizes]
             n_bytes = [os.path.getsize(file) for file in files]
@@ -88,24 +87,12 @@ def run(way, files, size):
     """Give the seconds that a way takes for some files."""
     files = [str(file) for file in files]
     if way == "plain":
-        return seconds(plain, files, size)
+        return seconds(notebook.read_images, files, size)
     if way.startswith("limit"):
         scale = find_scale((HEIGHT, WIDTH), at_least=size) if way.endswith("reduced") else 1
         encoded = [np.fromfile(file, np.uint8) for file in files]
         return seconds(limit, encoded, cv2.IMREAD_COLOR_RGB | SCALES[scale])
     return seconds(ours, [Path(file) for file in files], size, way)
-
-
-def plain(files, size):
-    """Read and resize row by row, into a column of arrays."""
-
-    def read(path):
-        image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        return cv2.resize(image, (size, size))
-
-    table = pd.DataFrame({"path": files})
-    table["image_array"] = table["path"].map(read)
-    return np.stack(table["image_array"])
 
 
 def ours(paths, size, decode):

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -20,15 +21,20 @@ def measure(function: Callable, *arguments) -> tuple[float, float]:
     """Give the seconds and the peak memory in GB of a call in a process of its own.
 
     The process is started anew, so the call pays for its own imports, and `function` must be
-    importable. Memory is what is resident at the peak, above that of a process that does nothing.
+    importable. Memory is what is resident at the peak, above what it was before the call.
 
     Raises
     ------
     Exception
         What the call raises.
     """
+    return apart(_timed, function, *arguments)
+
+
+def apart(function: Callable, *arguments) -> Any:
+    """Give what a call in a process of its own, started anew, gives."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_timed, (function, *arguments))
+        return pool.apply(function, arguments)
 
 
 def compare(
