@@ -359,3 +359,10 @@ def test_the_stage_writes_the_card_from_files(study, settings, tmp_path, monkeyp
     monkeypatch.setattr(sys, "argv", ["card.py", *argv])
     runpy.run_path(str(ROOT / "stages/card.py"), run_name="__main__")
     assert Path("MODEL_CARD.md").read_text() == render(TEMPLATE, study, settings=settings)
+
+
+def test_how_the_photographs_were_decoded_is_part_of_what_the_models_are(study, settings):
+    settings["resize"]["decode"] = "reduced"
+    assert "decoded at a smaller scale" in render(TEMPLATE, study, settings=settings)
+    settings["resize"]["decode"] = "full"
+    assert "decoded at a smaller scale" not in render(TEMPLATE, study, settings=settings)
