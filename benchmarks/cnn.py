@@ -10,12 +10,13 @@ two. Batch normalisation, pooling and Adam do not count, so that a share of 1 ca
 
 Tried for the loop, in processor time on a machine that others used too. Kept: one compiled call for
 256 rows, and TensorFlow's fused batch normalisation (4.5 to 3.4 ms a row together in batches of 8,
-3.2 to 2.6 in batches of 64). Left out: XLA, which fails under op determinism and without it took
-twice as long in batches of 64 (320 against 160 ms a batch); TensorFlow without oneDNN, 1.5 to 1.8
-times as long; one thread between operations, no less; op determinism turned off, no less; its own
-Adam kernel, some 6 % less in batches of 8, which needs Keras' private variables; bfloat16, a third
-less, which changes the saved network, and whose accuracy was not looked at. Not tried: reading
-ahead in a thread, since mixing 256 rows takes 0.5 ms.
+3.2 to 2.6 in batches of 64); its kernel for Adam (1.07 times as many rows a second in batches of 8,
+1.03 in 32; of a head of 512 and 256 units on 512 features 2.0 times in 8, 1.6 in 32, 1.4 in 64).
+Left out: XLA, which fails under op determinism and without it took twice as long in batches of 64
+(320 against 160 ms a batch); TensorFlow without oneDNN, 1.5 to 1.8 times as long; one thread
+between operations, no less; op determinism turned off, no less; bfloat16, a third less, which
+changes the saved network, and whose accuracy was not looked at. Not tried: reading ahead in a
+thread, since mixing 256 rows takes 0.5 ms.
 
 `python benchmarks/cnn.py` takes two to four minutes.
 """

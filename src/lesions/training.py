@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lesions.optimizer import FusedAdam
 from lesions.resume import load_state, save_state
 from lesions.runtime import keras, tf
 
@@ -48,7 +49,8 @@ def train(
     rows and dropout masks follow from (`seed`, epoch) alone.
 
     This loop stands in for Keras' `fit`, which returns to Python for every batch and computes batch
-    normalisation from its parts. `benchmarks/cnn.py` and `benchmarks/frozen.py` compare the two.
+    normalisation and Adam's step from their parts. `benchmarks/cnn.py` and `benchmarks/frozen.py`
+    compare the two.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def train(
     ValueError
         If the loss is no longer finite.
     """
-    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer = FusedAdam(learning_rate)
     optimizer.build(network.trainable_variables)
     progress = load_state(state, network, optimizer, Progress())
     if progress.history:
