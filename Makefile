@@ -54,8 +54,13 @@ test: $(STAMP)  ## Run the tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(STAMP)  ## Measure speed and memory against the usual notebook, side by side
-	for benchmark in overhead resize balance cnn frozen growth; do \
-	  echo "## $$benchmark"; $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	$(BIN)/python benchmarks/overhead.py --times 3
+	$(BIN)/python benchmarks/resize.py
+	$(BIN)/python benchmarks/balance.py --sizes 32 64 128 --pairs 1
+	$(BIN)/python benchmarks/cnn.py
+	$(BIN)/python benchmarks/frozen.py
+	$(BIN)/python benchmarks/edit.py --images 1000 --edits 1
+	$(BIN)/python benchmarks/growth.py 1000 3000
 
 lint: $(STAMP)  ## Check style, format and who imports what
 	$(BIN)/ruff check .

@@ -66,14 +66,14 @@ def one_model(params, model):
 
 def edited(folder, model, dropout):
     """Give the seconds from a changed parameter to an end with nothing left to do."""
-    path = folder / "params.yaml"
+    path, scores = folder / "params.yaml", folder / f"metrics/evaluation/{model}.json"
+    before = scores.read_text()
     params = yaml.safe_load(path.read_text())
-    before = (folder / f"metrics/{model}.json").read_text()
     params["models"][model]["head"]["dropout"] = dropout
     path.write_text(yaml.safe_dump(params, sort_keys=False))
     took = seconds(run, folder, "dvc", "repro")
-    if (folder / f"metrics/{model}.json").read_text() == before:
-        raise RuntimeError(f"dropout {dropout} must give metrics/{model}.json of its own")
+    if scores.read_text() == before:
+        raise RuntimeError(f"dropout {dropout} must give {scores.name} of its own; it is unchanged")
     return took
 
 
