@@ -5,14 +5,13 @@ import filecmp
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from lesions.folder import BY_ID, Image, list_files, refuse_copies, walk
 from lesions.jpeg import refuse_broken
 from lesions.metadata import read_metadata
 from lesions.taxonomy import COLUMNS, METADATA, PARTS
+from lesions.whole import beside, replacing
 from lesions.zips import holds, list_members, unpack
 
 SUFFIXES = (".csv", ".tab", "")  # Dataverse's is .tab, or none where its address is saved
@@ -143,48 +142,16 @@ def ingest_folder(
         refuse_broken({image.place: target for image, target in targets.items()})
 
 
-@contextmanager
-def replacing(destination: Path) -> Iterator[Path]:
-    """Give an empty folder beside `destination` that takes its place if the block ends well.
-
-    If it does not, the folder is removed and `destination` is as it was; if the process is killed,
-    `destination` is as it was, and the next call removes what was left.
-    """
-    new = _beside(destination)
-    _remove(new)
-    new.mkdir(parents=True)
-    try:
-        yield new
-    except BaseException:  # whatever it was, also Ctrl-C, it is raised on
-        _remove(new)
-        raise
-    _remove(destination)
-    new.rename(destination)
-
-
-def _beside(destination):
-    """Give the folder in which a destination is made."""
-    return destination.with_name(f"{destination.name}.new")
-
-
 def _refuse_overlap(source, destination, *, setting):
     """Refuse to write into the user's folder, or to empty a folder that holds it."""
     here = source.resolve()
-    for there in (destination.resolve(), _beside(destination).resolve()):
+    for there in (destination.resolve(), beside(destination, "new").resolve()):
         if not (here.is_relative_to(there) or there.is_relative_to(here)):
             continue
         raise ValueError(
             f"{setting} and the folder to write must lie apart, or your files would be changed; "
             f"they are {source} and {destination}; move your files and set {setting}."
         )
-
-
-def _remove(path):
-    """Remove what is there, if anything; of a link, only the link."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
 
 
 def _select(images, image_ids, *, extra_images, setting) -> list[Image]:

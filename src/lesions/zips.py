@@ -100,6 +100,25 @@ def _swollen(image, largest_image):
     )
 
 
+def unpack_file(path: Path, name: str, target: Path) -> None:
+    """Write the one file of that name in the archive at `path`, in any folder, to `target`.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or more than one, or the archive cannot be read.
+    """
+    with _open(path) as archive:
+        found = [m for m in archive.infolist() if PurePosixPath(m.filename).name == name]
+        if len(found) != 1 or found[0].file_size > LARGEST_IMAGE:
+            raise ValueError(
+                f"an archive must hold one {name} of at most {LARGEST_IMAGE} bytes; {path} holds "
+                f"{', '.join(f'{m.filename} ({m.file_size} bytes)' for m in found) or 'none'}."
+            )
+        with archive.open(found[0]) as packed, target.open("xb") as file:
+            shutil.copyfileobj(packed, file)
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive; say of a broken, encrypted or unknown one which it is and what to do."""
