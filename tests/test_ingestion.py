@@ -1,6 +1,9 @@
 import errno
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -236,6 +239,70 @@ def test_what_a_broken_run_left_is_removed(source, raw):
     (raw / "half.tmp").write_text("left")
     ingest_folder(source, raw)
     assert_raw_is_whole(raw, part_2=IDS[3:])
+
+
+def left(raw):
+    return sorted(path.name for path in raw.parent.iterdir())
+
+
+def test_a_fault_of_content_leaves_nothing_that_counts(source, raw):
+    (source / PART_2 / "ISIC_5.jpg").write_bytes(jpeg(5)[:-2])
+    with pytest.raises(ValueError, match="complete JPEG"):
+        ingest_folder(source, raw)
+    assert left(raw) == []
+
+
+def test_a_fault_of_content_leaves_what_was_there(source, raw):
+    ingest_folder(source, raw)
+    (source / PART_2 / "ISIC_5.jpg").unlink()
+    (source / PART_2 / "ISIC_5.jpg").write_bytes(jpeg(5)[:-2])
+    with pytest.raises(ValueError, match="complete JPEG"):
+        ingest_folder(source, raw)
+    assert left(raw) == ["raw"]
+    assert_raw_is_whole(raw, part_2=IDS[3:])
+
+
+KILLED = """
+import os, signal, sys
+from lesions import ingestion
+# Not one image before, and not all after: killed when the third is about to be linked.
+link, n = ingestion._link, 0
+def kill_third(*paths):
+    global n
+    n += 1
+    if n == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    link(*paths)
+ingestion._link = kill_third
+ingestion.ingest_folder(*sys.argv[1:])
+"""
+
+
+def test_a_killed_run_leaves_nothing_that_counts_and_the_next_cleans_up(source, raw):
+    path = f"{Path(__file__).parents[1] / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, source, raw], env=os.environ | {"PYTHONPATH": path}
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert left(raw) == ["raw.new"]
+    assert len(list((raw.parent / "raw.new").rglob("*.jpg"))) == 2
+    ingest_folder(source, raw)
+    assert left(raw) == ["raw"]
+    assert_raw_is_whole(raw, part_2=IDS[3:])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tab", ""])
+def test_the_isics_ground_truth_is_metadata(source, raw, suffix):
+    (source / METADATA).unlink()
+    lines = ["image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"]
+    places = [3, 2, 4, 5, 0, 1, 6]  # of akiec, bcc, bkl, df, mel, nv, vasc
+    lines += [f"{i}," + ",".join(str(float(place == n)) for n in range(7))
+              for i, place in zip(IDS, places, strict=True)]  # fmt: skip
+    name = f"ISIC2018_Task3_Test_GroundTruth{suffix}"
+    (source / name).write_text("".join(f"{line}\n" for line in lines))
+    ingest_folder(source, raw)
+    assert_raw_is_whole(raw, part_2=IDS[3:])
+    assert (raw / METADATA).read_text().splitlines()[1] == "ISIC_1,ISIC_1,akiec,,,,"
 
 
 def test_of_a_linked_destination_only_the_link_is_removed(source, raw, tmp_path):

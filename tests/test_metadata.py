@@ -137,6 +137,89 @@ def test_a_fault_is_counted_and_the_first_is_named(tmp_path, rows, message):
         read_metadata(write(tmp_path, HEADER, *rows))
 
 
+def test_every_rule_that_is_broken_is_told_with_its_count(tmp_path):
+    rows = [
+        "HAM_1,ISIC_1,bkl,histo,800,male,scalp",  # age
+        "HAM_1,ISIC_1.jpg,mel,histo,80,male,scalp",  # suffix; not the lesion's dx
+        ",ISIC_3,naevus,follow_up,old,female,back",  # no lesion; no such dx; age
+        ",ISIC_3,melanoma,histo,0,unknown,unknown",  # no lesion; twice; no such dx
+        "HAM_4, ISIC_5,akiec,consensus,-1,female,face",  # space; age
+    ]
+    with pytest.raises(ValueError, match="breaks 7 rules") as refused:
+        read_metadata(write(tmp_path, HEADER, *rows))
+    name = "HAM10000_metadata.csv"
+    assert sorted(str(refused.value).splitlines()) == sorted(
+        [
+            f"{name} breaks 7 rules:",
+            f"  lesion_id must not be empty; row 4 of {name} has '' (and 1 more row).",
+            f"  image_id must have no spaces around it; row 6 of {name} has ' ISIC_5'.",
+            f"  image_id must be a file's name without its suffix; row 3 of {name} has "
+            "'ISIC_1.jpg'.",
+            f"  image_id must stand in one row only; row 5 of {name} has 'ISIC_3'.",
+            f"  dx must be one of akiec, bcc, bkl, df, mel, nv, vasc; row 4 of {name} has "
+            "'naevus' (and 1 more row).",
+            f"  age must be empty or a number of years from 0 to 120; row 2 of {name} has '800' "
+            "(and 2 more rows).",
+            f"  a lesion must have one dx; lesion HAM_1 has 'bkl' in row 2 of {name} and 'mel' in "
+            "row 3; correct the dx or the lesion_id.",
+        ]
+    )
+
+
+def test_rows_without_a_lesion_are_no_lesion_with_many_diagnoses(tmp_path):
+    rows = replaced("HAM_", "", *range(6))
+    rows = [row[1:] for row in rows]  # the number, which was the lesion's, goes as well
+    with pytest.raises(
+        ValueError, match=r"^lesion_id must not be empty; .* \(and 5 more rows\)\.$"
+    ):
+        read_metadata(write(tmp_path, HEADER, *rows))
+
+
+# The ISIC's ground truth: its columns stand in an order of their own.
+ONE_HOT = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
+TRUTH = ["ISIC_1,0.0,1.0,0.0,0.0,0.0,0.0,0.0", "ISIC_2,0,0,0,0,0,0,1", "ISIC_3,0,0,0,1.0,0,0,0"]
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_the_isics_ground_truth_becomes_ham10000s_columns(tmp_path, separator):
+    lines = [line.replace(",", separator) for line in [ONE_HOT, *TRUTH]]
+    metadata = read_metadata(write(tmp_path, *lines, name="ISIC2018_Task3_Test_GroundTruth.csv"))
+    assert tuple(metadata.columns) == COLUMNS
+    assert [",".join(row) for row in metadata.to_numpy()] == [
+        "ISIC_1,ISIC_1,nv,,,,",
+        "ISIC_2,ISIC_2,vasc,,,,",
+        "ISIC_3,ISIC_3,akiec,,,,",
+    ]
+
+
+def test_further_columns_of_a_ground_truth_are_kept(tmp_path):
+    lines = [f"{ONE_HOT},weight", *(f"{row},0.5" for row in TRUTH)]
+    metadata = read_metadata(write(tmp_path, *lines))
+    assert tuple(metadata.columns) == (*COLUMNS, "weight")
+    assert set(metadata["weight"]) == {"0.5"}
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ("ISIC_9,1.0,1.0,0,0,0,0,0", "'mel and nv'"),
+        ("ISIC_9,0,0,0,0,0,0,0", "''"),
+        ("ISIC_9,0.7,0,0,0,0,0,0", "'mel 0.7'"),
+        ("ISIC_9,1,yes,0,0,0,0,0", "'mel and nv yes'"),
+    ],
+)
+def test_a_ground_truth_with_other_than_one_diagnosis_is_refused(tmp_path, row, found):
+    with pytest.raises(ValueError, match=rf"^dx must be .*; row 5 of .* has {found}\.$"):
+        read_metadata(write(tmp_path, ONE_HOT, *TRUTH, row))
+
+
+def test_a_ground_truth_with_other_diagnoses_is_not_taken_for_one(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"it lacks lesion_id, .* and has 'image', 'MEL', 'NV', 'BC"
+    ):
+        read_metadata(write(tmp_path, ONE_HOT.replace("AKIEC", "AK"), *TRUTH))
+
+
 def test_a_missing_column_is_named_beside_those_found():
     message = "it lacks dx, age and has 'lesion_id', 'image_id', 'dx_type', 'sex', 'localization';"
     with pytest.raises(ValueError, match=message):

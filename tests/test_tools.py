@@ -31,7 +31,7 @@ def test_a_profile_without_its_data_changes_nothing(clone, profiles):
     (clone.folder / "data/source/HAM10000_metadata.csv").unlink()
     params = clone.folder / "params.yaml"
     committed = params.read_text()
-    assert "says under 'The data' where to get it" in profiles("use", "paper", fails=True)
+    assert "says under 'The data' where to get it" in profiles("use", "dermamnist", fails=True)
     assert params.read_text() == committed
 
 

@@ -84,3 +84,45 @@ def test_an_archive_with_a_password_is_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(content)
     with pytest.raises(ValueError, match=r"without a password; .* is encrypted, password required"):
         unpack({image: tmp_path / image.image_id for image in list_members(tmp_path)})
+
+
+# Archives that swell
+
+MIB = 2**20
+
+
+def test_a_bomb_is_refused_by_its_list_before_anything_is_written(tmp_path):
+    # 65 MiB of zeros, one more than an image may have; deflate packs some 1,000 to 1.
+    write_zip(tmp_path / "x.zip", {"a.jpg": bytes(65 * MIB)}, compression=zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "x.zip").stat().st_size < 100_000
+    message = r"at most 67108864 bytes unpacked; x\.zip/a\.jpg has 68157440, packed \d+; see where"
+    with pytest.raises(ValueError, match=message):
+        unpack({image: tmp_path / image.image_id for image in list_members(tmp_path)})
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_many_images_of_an_allowed_size_are_refused_together(tmp_path):
+    members = {f"{name}.jpg": bytes(1000) for name in "abc"}
+    write_zip(tmp_path / "x.zip", members, compression=zipfile.ZIP_DEFLATED)
+    targets = {image: tmp_path / image.image_id for image in list_members(tmp_path)}
+    message = r"at most 2999 bytes unpacked; these 3 have 3000; nothing was unpacked"
+    with pytest.raises(ValueError, match=message):
+        unpack(targets, largest_image=1000, largest_set=2999)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+    unpack(targets, largest_image=1000, largest_set=3000)
+    assert (tmp_path / "c").read_bytes() == bytes(1000)
+
+
+def test_a_bomb_whose_list_lies_is_cut_off_where_the_list_says_and_refused(tmp_path):
+    path = tmp_path / "x.zip"
+    write_zip(path, {"a.jpg": bytes(8 * MIB)}, compression=zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    # The unpacked size: byte 22 of the local header, 24 of the entry in the central directory
+    # (APPNOTE.TXT 4.3.7, 4.3.12).
+    for place in (22, content.index(b"PK\x01\x02") + 24):
+        assert content[place : place + 4] == (8 * MIB).to_bytes(4, "little")
+        content[place : place + 4] = (1000).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read: Bad CRC-32"):
+        unpack({image: tmp_path / image.image_id for image in list_members(tmp_path)})
+    assert (tmp_path / "a").stat().st_size <= 1000

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from lesions.ingestion import find_metadata
+from lesions.medmnist import find_arrays
 from lesions.params import ParamsError, parse_params
 
 PARAMS = Path("params.yaml")
@@ -59,6 +60,11 @@ def check(text: str, place: str) -> None:
         data = parse_params(text, place=place).data
     except ParamsError as error:
         sys.exit(str(error))
+    if data.source == "medmnist":
+        try:
+            find_arrays(Path(data.path))
+        except ValueError as error:
+            sys.exit(f"{error} Nothing was changed.")
     folders = {f"data.external.{name}": folder for name, folder in data.external.items()}
     if data.source == "folder":
         folders = {"data.path": data.path} | folders

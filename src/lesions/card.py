@@ -70,7 +70,8 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         "evaluations": {model: inputs["evaluations"][model]["measured"] for model in models},
         "settings": settings,
         "demo": settings["data"]["source"] == "demo",
-        "ham10000": settings["data"]["source"] == "folder" and settings["profile"] in HAM10000,
+        "ham10000": settings["data"]["source"] in ("dataverse", "kaggle", "medmnist")
+        or (settings["data"]["source"] == "folder" and settings["profile"] in HAM10000),
         "caveat": CAVEATS[settings["data"]["source"]],
         "not_a_medical_device": NOT_A_MEDICAL_DEVICE,
         "diagnoses": DIAGNOSES,

@@ -15,7 +15,7 @@ AGE_BIN = 5  # years; HAM10000 gives ages rounded to five years
 # What the contact sheet says about its photographs, by `data.source` of params.yaml.
 CAPTIONS = {
     "demo": "Synthetic images, drawn by this pipeline: they show no person's skin.",
-    "folder": "",
+    **dict.fromkeys(("folder", "dataverse", "url", "kaggle", "medmnist"), ""),
 }
 
 

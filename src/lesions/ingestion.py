@@ -10,10 +10,21 @@ from pathlib import Path, PurePosixPath
 from lesions.folder import BY_ID, Image, list_files, refuse_copies, walk
 from lesions.jpeg import refuse_broken
 from lesions.metadata import read_metadata
-from lesions.taxonomy import METADATA, PARTS
+from lesions.taxonomy import COLUMNS, METADATA, PARTS
+from lesions.whole import beside, replacing
 from lesions.zips import holds, list_members, unpack
 
-METADATA_NAMES = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")
+SUFFIXES = (".csv", ".tab", "")  # Dataverse's is .tab, or none where its address is saved
+METADATA_NAMES = tuple(
+    name + suffix
+    for name in (
+        "ham10000_metadata",
+        "isic2018_task3_training_groundtruth",
+        "isic2018_task3_validation_groundtruth",
+        "isic2018_task3_test_groundtruth",
+    )
+    for suffix in SUFFIXES
+)
 
 # Another file system, one without hard links, a file of another owner, a file with too many links.
 NO_LINK = {
@@ -40,7 +51,8 @@ def find_metadata(source: str | Path, *, setting: str = "data.path") -> Path:
     Returns
     -------
     Path
-        ``HAM10000_metadata`` with the suffix ``.csv``, ``.tab`` or none, in any case.
+        ``HAM10000_metadata`` or ``ISIC2018_Task3_<part>_GroundTruth``, with the suffix ``.csv``,
+        ``.tab`` or none, in any case.
 
     Raises
     ------
@@ -59,8 +71,8 @@ def find_metadata(source: str | Path, *, setting: str = "data.path") -> Path:
         zipped = [path for path in archives if holds(path, METADATA_NAMES)]
         advice = f"unpack {zipped[0]}, which holds it" if zipped else f"look in {setting}"
         raise ValueError(
-            f"{METADATA} (or Dataverse's HAM10000_metadata.tab) must lie in {setting}; "
-            f"none is in {source} or below; {advice} or run 'dvc pull'."
+            f"{METADATA} (or Dataverse's .tab, or ISIC2018_Task3_Test_GroundTruth.csv) must lie in "
+            f"{setting}; none is in {source} or below; {advice} or run 'dvc pull'."
         )
     if len(found) > 1:
         same = all(filecmp.cmp(found[0], path, shallow=False) for path in found[1:])
@@ -83,15 +95,15 @@ def ingest_folder(
 
     Metadata and file names are checked before anything is written. Then images that lie in folders
     are hard-linked (copied where the file system has no links for them), those in zip archives
-    unpacked, and every one is decoded.
+    unpacked, and every one is decoded. Only when all of it is good does `destination` appear.
 
     Parameters
     ----------
     source : str or Path
         A folder with the metadata and the images, each anywhere below it, in folders or archives.
     destination : str or Path
-        The folder to write, emptied first: ``HAM10000_metadata.csv`` (tabs become
-        commas; a file with commas is copied byte for byte),
+        The folder to write in place of what is there: ``HAM10000_metadata.csv`` (HAM10000's with
+        commas is copied byte for byte, any other is written anew),
         ``HAM10000_images_part_1`` and ``HAM10000_images_part_2`` with ``<image_id>.jpg``. Part 2
         has the images from a folder or archive of that name, part 1 all others.
     extra_images : {'refuse', 'ignore'}
@@ -114,37 +126,32 @@ def ingest_folder(
     images = list_files(source) + list_members(source)
     images = _select(images, metadata["image_id"], extra_images=extra_images, setting=setting)
 
-    _empty(destination)
-    for part in PARTS:
-        (destination / part).mkdir(parents=True)
-    if b"\t" in metadata_file.read_bytes().partition(b"\n")[0]:
-        metadata.to_csv(destination / METADATA, index=False, lineterminator="\n")
-    else:
-        shutil.copyfile(metadata_file, destination / METADATA)
-    targets = {image: destination / _part(image) / f"{image.image_id}.jpg" for image in images}
-    for image, target in targets.items():
-        if image.member is None:
-            _link(image.path, target)
-    unpack({image: target for image, target in targets.items() if image.member is not None})
-    refuse_broken({image.place: target for image, target in targets.items()})
+    with replacing(destination) as new:
+        for part in PARTS:
+            (new / part).mkdir()
+        header = metadata_file.read_bytes().partition(b"\n")[0]
+        if b"\t" in header or COLUMNS[0].encode() not in header:
+            metadata.to_csv(new / METADATA, index=False, lineterminator="\n")
+        else:
+            shutil.copyfile(metadata_file, new / METADATA)
+        targets = {image: new / _part(image) / f"{image.image_id}.jpg" for image in images}
+        for image, target in targets.items():
+            if image.member is None:
+                _link(image.path, target)
+        unpack({image: target for image, target in targets.items() if image.member is not None})
+        refuse_broken({image.place: target for image, target in targets.items()})
 
 
 def _refuse_overlap(source, destination, *, setting):
     """Refuse to write into the user's folder, or to empty a folder that holds it."""
-    here, there = source.resolve(), destination.resolve()
-    if here.is_relative_to(there) or there.is_relative_to(here):
+    here = source.resolve()
+    for there in (destination.resolve(), beside(destination, "new").resolve()):
+        if not (here.is_relative_to(there) or there.is_relative_to(here)):
+            continue
         raise ValueError(
             f"{setting} and the folder to write must lie apart, or your files would be changed; "
             f"they are {source} and {destination}; move your files and set {setting}."
         )
-
-
-def _empty(destination):
-    """Remove what a broken run left; of a link, only the link."""
-    if destination.is_symlink() or destination.is_file():
-        destination.unlink()
-    elif destination.exists():
-        shutil.rmtree(destination)
 
 
 def _select(images, image_ids, *, extra_images, setting) -> list[Image]:

@@ -1,4 +1,4 @@
-"""Read HAM10000's metadata, refuse what cannot be right, and give each image its label."""
+"""Read HAM10000's metadata in any of its dialects, refuse what cannot be right, give labels."""
 
 import csv
 import io
@@ -6,11 +6,66 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
 
 from lesions.taxonomy import CODES, COLUMNS, LABELS
 
 # What `encode_labels` adds; the same name in the metadata would be overwritten.
 ADDED = ("label", "image_path")
+# The ground truth of the ISIC 2018 challenge, task 3: one 1.0 a row, under the diagnosis.
+ONE_HOT = ("image", *map(str.upper, CODES))
+ONE_DX = "a lesion must have one dx"
+
+
+def _differs_from_the_first_of_its_lesion(metadata):
+    """Tell the rows whose dx is not that of the lesion's first row; no id is no lesion."""
+    lesions, dx = metadata["lesion_id"], metadata["dx"]
+    return (dx != dx.groupby(lesions).transform("first")) & (lesions.str.strip() != "")
+
+
+def _id_rules(column):
+    """Give the rules of every id."""
+    return [
+        pa.Check(lambda ids: ids.str.strip() != "", error=f"{column} must not be empty"),
+        pa.Check(
+            lambda ids: (ids == ids.str.strip()) | (ids.str.strip() == ""),
+            error=f"{column} must have no spaces around it",
+        ),
+    ]
+
+
+# Every rule about rows; what breaks one is told with the rule's own words.
+SCHEMA = pa.DataFrameSchema(
+    {
+        "lesion_id": pa.Column(checks=_id_rules("lesion_id")),
+        "image_id": pa.Column(
+            checks=[
+                *_id_rules("image_id"),
+                pa.Check(
+                    lambda ids: ~ids.str.lower().str.endswith((".jpg", ".jpeg")),
+                    error="image_id must be a file's name without its suffix",
+                ),
+                pa.Check(
+                    lambda ids: ~ids.duplicated() | (ids.str.strip() == ""),
+                    error="image_id must stand in one row only",
+                ),
+            ]
+        ),
+        "dx": pa.Column(
+            checks=pa.Check(
+                lambda dx: dx.isin(CODES), error=f"dx must be one of {', '.join(CODES)}"
+            )
+        ),
+        "age": pa.Column(
+            checks=pa.Check(  # what is no number is not between
+                lambda age: (age == "") | pd.to_numeric(age, errors="coerce").between(0, 120),
+                error="age must be empty or a number of years from 0 to 120",
+            )
+        ),
+    },
+    checks=pa.Check(lambda table: ~_differs_from_the_first_of_its_lesion(table), error=ONE_DX),
+)
 
 
 def read_metadata(path: str | Path) -> pd.DataFrame:
@@ -19,14 +74,16 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or Path
-        ``HAM10000_metadata.csv``, or Harvard Dataverse's ``HAM10000_metadata.tab``. Whether tabs or
-        commas separate the values is seen in the header, not in the file's name.
+        Kaggle's ``HAM10000_metadata.csv``, Harvard Dataverse's ``HAM10000_metadata.tab``, or the
+        ISIC 2018 challenge's ground truth with the columns `ONE_HOT`. Which it is, and whether
+        tabs or commas separate the values, is seen in the header, not in the file's name.
 
     Returns
     -------
     DataFrame
         A row for each image and every column of the file, all values strings: an age of ``80.0``
-        stays ``80.0``, an empty one ``''``.
+        stays ``80.0``, an empty one ``''``. Of the ISIC's ground truth, HAM10000's columns: every
+        image is a lesion of its own, and what it does not say is empty.
 
     Raises
     ------
@@ -36,12 +93,21 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     name = Path(path).name
     rows = _read_rows(path, name=name)
     metadata = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+    if is_one_hot(rows[0]):
+        metadata = _name_diagnoses(metadata)
     check_metadata(metadata, name=name)
     return metadata
 
 
+def is_one_hot(columns: list[str]) -> bool:
+    """Tell whether these are the columns of the ISIC's ground truth."""
+    return set(ONE_HOT) <= set(columns) and not set(COLUMNS) & set(columns)
+
+
 def check_metadata(metadata: pd.DataFrame, *, name: str) -> None:
-    """Raise at the first fault of the metadata; rows are numbered as in the file, header = 1.
+    """Refuse metadata with any fault; the message counts the rows that break each rule.
+
+    Of each rule it names the first row, as numbered in the file, header = 1, and what stands there.
 
     Parameters
     ----------
@@ -58,27 +124,26 @@ def check_metadata(metadata: pd.DataFrame, *, name: str) -> None:
         stands twice; where dx is unknown or differs within a lesion; where an age is neither empty
         nor a number from 0 to 120.
     """
-    _check_columns(list(metadata.columns), name=name)
+    _check_columns(list(metadata.columns), name=name)  # first: no rule holds of a missing column
     if metadata.empty:
         raise ValueError(f"{name} must have a row for each image; it has none; fetch it again.")
-    for column in ("lesion_id", "image_id"):
-        ids = metadata[column]
-        bare = ids.str.strip()
-        _refuse(bare == "", ids, rule=f"{column} must not be empty", name=name)
-        _refuse(bare != ids, ids, rule=f"{column} must have no spaces around it", name=name)
-    ids = metadata["image_id"]
-    suffixed = ids.str.lower().str.endswith((".jpg", ".jpeg"))
-    _refuse(suffixed, ids, rule="image_id must be a file's name without its suffix", name=name)
-    _refuse(ids.duplicated(), ids, rule="image_id must stand in one row only", name=name)
-    _check_diagnoses(metadata, name=name)
-    age = metadata["age"]
-    in_years = pd.to_numeric(age, errors="coerce").between(0, 120)  # not a number: not between
-    _refuse(
-        (age != "") & ~in_years,
-        age,
-        rule="age must be empty or a number of years from 0 to 120",
-        name=name,
-    )
+    metadata = metadata.reset_index(drop=True)
+    try:
+        SCHEMA.validate(metadata, lazy=True)
+    except SchemaErrors as errors:
+        cases = errors.failure_cases
+    else:
+        return
+    faults = []
+    for (column, rule), found in cases.groupby(["column", "check"], sort=False):
+        places = sorted(found["index"].astype(int))
+        if rule != ONE_DX:
+            faults.append(_say(rule, metadata[column], places, name=name))
+        elif column == "dx":  # pandera names every column of a row that breaks a rule of the table
+            faults.append(_say_two_diagnoses(metadata, places, name=name))
+    if len(faults) == 1:
+        raise ValueError(faults[0])
+    raise ValueError(f"{name} breaks {len(faults)} rules:\n  " + "\n  ".join(faults))
 
 
 def encode_labels(metadata: pd.DataFrame, image_paths: Mapping[str, str]) -> pd.DataFrame:
@@ -102,7 +167,10 @@ def encode_labels(metadata: pd.DataFrame, image_paths: Mapping[str, str]) -> pd.
     ValueError
         Where a dx is unknown or an image_id has no path.
     """
-    _check_codes(metadata["dx"], name="the metadata")
+    unknown = (~metadata["dx"].isin(CODES)).to_numpy().nonzero()[0]
+    if len(unknown):
+        rule = f"dx must be one of {', '.join(CODES)}"
+        raise ValueError(_say(rule, metadata["dx"], unknown, name="the metadata"))
     missing = [image_id for image_id in metadata["image_id"] if image_id not in image_paths]
     if missing:
         raise ValueError(
@@ -167,35 +235,42 @@ def _check_columns(columns, *, name):
         )
 
 
-def _check_codes(dx, *, name):
-    """Refuse a diagnosis that is not one of the seven."""
-    _refuse(~dx.isin(CODES), dx, rule=f"dx must be one of {', '.join(CODES)}", name=name)
+def _name_diagnoses(truth):
+    """Give HAM10000's columns for a table of `ONE_HOT`; a dx that is not exactly one says so."""
+    numbers = truth[list(ONE_HOT[1:])].apply(pd.to_numeric, errors="coerce")
+    dx = [
+        " and ".join(
+            code if number == 1 else f"{code} {text}"
+            for code, number, text in zip(CODES, numbers_of, texts_of, strict=True)
+            if number != 0
+        )
+        for numbers_of, texts_of in zip(
+            numbers.to_numpy(), truth[list(ONE_HOT[1:])].to_numpy(), strict=True
+        )
+    ]
+    known = {"lesion_id": truth["image"], "image_id": truth["image"], "dx": dx}
+    metadata = pd.DataFrame({column: known.get(column, "") for column in COLUMNS}, dtype=str)
+    return metadata.join(truth.drop(columns=list(ONE_HOT)))
 
 
-def _check_diagnoses(metadata, *, name):
-    """Refuse unknown diagnoses and lesions with two of them."""
+def _say(rule, values, places, *, name):
+    """Say a rule, the first row that breaks it, what it has and how many more there are."""
+    return (
+        f"{rule}; row {places[0] + 2} of {name} has {values.iloc[places[0]]!r}"
+        f"{_more(len(places) - 1, 'row')}."
+    )
+
+
+def _say_two_diagnoses(metadata, places, *, name):
+    """Say which lesion has two diagnoses, in which rows, and how many more such lesions are."""
     lesions, dx = metadata["lesion_id"], metadata["dx"]
-    _check_codes(dx, name=name)
-    other = (dx != dx.groupby(lesions).transform("first")).to_numpy()
-    if other.any():
-        place = int(other.argmax())
-        lesion = lesions.iloc[place]
-        first = int((lesions == lesion).to_numpy().argmax())
-        raise ValueError(
-            f"a lesion must have one dx; lesion {lesion} has {dx.iloc[first]!r} in row {first + 2} "
-            f"of {name} and {dx.iloc[place]!r} in row {place + 2}"
-            f"{_more(lesions[other].nunique() - 1, 'lesion')}; correct the dx or the lesion_id."
-        )
-
-
-def _refuse(faulty, values, *, rule, name):
-    """Raise where any row is faulty; say which is the first, what it has and how many more are."""
-    places = faulty.to_numpy().nonzero()[0]
-    if len(places):
-        raise ValueError(
-            f"{rule}; row {places[0] + 2} of {name} has {values.iloc[places[0]]!r}"
-            f"{_more(len(places) - 1, 'row')}."
-        )
+    lesion = lesions[places[0]]
+    first = int((lesions == lesion).to_numpy().argmax())
+    return (
+        f"{ONE_DX}; lesion {lesion} has {dx[first]!r} in row {first + 2} of {name} and "
+        f"{dx[places[0]]!r} in row {places[0] + 2}"
+        f"{_more(lesions[places].nunique() - 1, 'lesion')}; correct the dx or the lesion_id."
+    )
 
 
 def _more(n, noun):

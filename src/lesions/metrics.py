@@ -54,7 +54,8 @@ CLASS_MEASURES = (
 # What must stand beside every score, by `data.source` of params.yaml.
 CAVEATS = {
     "demo": "Synthetic demonstration data: scores mean nothing clinically.",
-    "folder": "",
+    "medmnist": "DermaMNIST names no lesions: one may be both trained and tested on.",
+    **dict.fromkeys(("folder", "dataverse", "url", "kaggle"), ""),
 }
 
 

@@ -40,11 +40,19 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class File(Section):
+    """A file to download; without its SHA-256, the first one met is the right one."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
+
+
 class Data(Section):
     """Stage `ingest`."""
 
-    source: Literal["demo", "folder"]
+    source: Literal["demo", "folder", "dataverse", "url", "kaggle", "medmnist"]
     path: Annotated[str, Field(min_length=1)]
+    files: list[File]
     extra_images: Literal["refuse", "ignore"]
     n_images: Annotated[int, Field(ge=60, le=9_000_000)]
     seed: Seed
@@ -61,6 +69,12 @@ class Data(Section):
                     f"{', '.join(SAID_OF_THE_STUDY)} of the study's own numbers"
                 )
         return external
+
+    @model_validator(mode="after")
+    def _url_has_files(self) -> Self:
+        if self.source == "url" and not self.files:
+            raise ValueError("source: url needs the files to download, {url, sha256}, in 'files'")
+        return self
 
 
 class Explore(Section):

@@ -11,6 +11,10 @@ from tqdm import tqdm
 
 from lesions.folder import Image, is_hidden, is_image, walk
 
+# HAM10000's images have some 300 kB, the ISIC's largest 30 MB; ISIC 2020 has 23 GB in all.
+LARGEST_IMAGE = 64 * 2**20  # bytes, unpacked
+LARGEST_SET = 64 * 2**30  # bytes, all images of a set together
+
 
 def list_members(folder: str | Path) -> list[Image]:
     """Give the image files in the zip archives at or below `folder`; nothing is unpacked.
@@ -46,14 +50,38 @@ def holds(path: Path, names: Collection[str]) -> bool:
         return any(PurePosixPath(name).name.lower() in names for name in archive.namelist())
 
 
-def unpack(targets: Mapping[Image, Path]) -> None:
+def unpack(
+    targets: Mapping[Image, Path],
+    *,
+    largest_image: int = LARGEST_IMAGE,
+    largest_set: int = LARGEST_SET,
+) -> None:
     """Write each image that lies in an archive to its target, a path where nothing lies yet.
+
+    Parameters
+    ----------
+    targets : Mapping of Image to Path
+        As `list_members` gives the images.
+    largest_image, largest_set : int
+        Bytes that one image, and all of them, may have unpacked. What the archives' own lists say
+        is added up before anything is written; where a list lies, `zipfile` gives no byte more
+        than it says and then refuses the checksum.
 
     Raises
     ------
     ValueError
-        Where an archive cannot be read to its end.
+        Where an archive cannot be read to its end, or swells beyond these sizes.
     """
+    for image in targets:
+        if image.member.file_size > largest_image:
+            raise _swollen(image, largest_image)
+    all_bytes = sum(image.member.file_size for image in targets)
+    if all_bytes > largest_set:
+        raise ValueError(
+            f"all images of the archives must have at most {largest_set} bytes unpacked; these "
+            f"{len(targets)} have {all_bytes}; nothing was unpacked; see where they are from, or "
+            "unpack them yourself and move the archives away."
+        )
     for path in sorted({image.path for image in targets}):
         with _open(path) as archive:
             members = [image for image in targets if image.path == path]
@@ -61,6 +89,34 @@ def unpack(targets: Mapping[Image, Path]) -> None:
                 # Not extract(): only the target makes the name, so nothing lands elsewhere.
                 with archive.open(image.member) as packed, targets[image].open("xb") as file:
                     shutil.copyfileobj(packed, file)
+
+
+def _swollen(image, largest_image):
+    """Say which image is too large for one, as those of a zip bomb are."""
+    return ValueError(
+        f"an image in an archive must have at most {largest_image} bytes unpacked; {image.place} "
+        f"has {image.member.file_size}, packed {image.member.compress_size}; see where the archive "
+        "is from, or unpack it yourself and move it away."
+    )
+
+
+def unpack_file(path: Path, name: str, target: Path) -> None:
+    """Write the one file of that name in the archive at `path`, in any folder, to `target`.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or more than one, or the archive cannot be read.
+    """
+    with _open(path) as archive:
+        found = [m for m in archive.infolist() if PurePosixPath(m.filename).name == name]
+        if len(found) != 1 or found[0].file_size > LARGEST_IMAGE:
+            raise ValueError(
+                f"an archive must hold one {name} of at most {LARGEST_IMAGE} bytes; {path} holds "
+                f"{', '.join(f'{m.filename} ({m.file_size} bytes)' for m in found) or 'none'}."
+            )
+        with archive.open(found[0]) as packed, target.open("xb") as file:
+            shutil.copyfileobj(packed, file)
 
 
 @contextmanager
