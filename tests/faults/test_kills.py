@@ -4,6 +4,7 @@ The kill comes while the output is half written, and it is seen that it is.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -87,6 +88,19 @@ def contents(path: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in files if file.is_file()}
 
 
+def files_in_cache(folder: Path) -> list[Path]:
+    return [path for path in (folder / ".dvc/cache/files").rglob("*") if path.is_file()]
+
+
+def forget(folder: Path, output: str) -> None:
+    """Take an output from DVC's cache, so that the stage itself must run again."""
+    shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)
+    known = set(contents(folder / output).values())
+    for path in files_in_cache(folder):
+        if path.read_bytes() in known:
+            path.unlink()
+
+
 def outputs(folder: Path) -> dict[str, bytes]:
     """Give every file that stages made, and the lock."""
     places = ("data", "models", "metrics", "plots", "predictions", "dvc.lock")
@@ -108,8 +122,7 @@ def test_after_a_kill_a_second_run_gives_what_an_undisturbed_one_gives(undisturb
     clone, expected = undisturbed
     folder = clone.folder
     output, sign = MIDST[stage]
-    # Nothing may come from DVC's cache of runs: the stage itself must run again.
-    shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)
+    forget(folder, output)
     run = Reproduction(folder, "--single-item", "--force", stage)
     process = run.stage(stage)
     until(lambda: any(folder.glob(sign)) if sign else process.cpu_times().user > 0.3)
@@ -148,7 +161,7 @@ def test_after_a_kill_a_second_run_gives_what_an_undisturbed_one_gives(undisturb
 def test_a_training_whose_dvc_was_killed_never_meets_the_next_one(undisturbed):
     """The second `dvc repro` comes at once, as from an impatient user."""
     clone, expected = undisturbed
-    shutil.rmtree(clone.folder / ".dvc/cache/runs", ignore_errors=True)
+    forget(clone.folder, "models/cnn.keras")
     run = Reproduction(clone.folder, "--single-item", "--force", "train@cnn")
     first = run.stage("train@cnn")
     until(lambda: any(clone.folder.glob(MIDST["train@cnn"][1])))
@@ -166,7 +179,7 @@ def test_a_training_whose_dvc_was_killed_never_meets_the_next_one(undisturbed):
 
 def test_a_second_repro_beside_a_first_says_that_it_is_busy_and_spoils_nothing(undisturbed):
     clone, expected = undisturbed
-    shutil.rmtree(clone.folder / ".dvc/cache/runs", ignore_errors=True)
+    forget(clone.folder, "models/cnn.keras")
     run = Reproduction(clone.folder, "--single-item", "--force", "train@cnn")
     until(lambda: any(clone.folder.glob(MIDST["train@cnn"][1])))
     run_pid = run.process.pid
@@ -182,15 +195,18 @@ def test_a_second_repro_beside_a_first_says_that_it_is_busy_and_spoils_nothing(u
 # What DVC made is spoilt
 
 
-def files_in_cache(folder: Path) -> list[Path]:
-    return [path for path in (folder / ".dvc/cache/files").rglob("*") if path.is_file()]
+SPOILT = [
+    ("data/labels.csv", "edited"),
+    ("data/images.npy", "deleted"),
+    ("data/images.npy", "cut short"),
+    ("data/raw", "deleted"),
+    ("data/raw", "edited"),
+    ("models/cnn.keras", "emptied"),
+    ("metrics/split.json", "edited"),
+]
 
 
-@pytest.mark.parametrize("spoilt", ["deleted", "edited", "cut short", "emptied"])
-@pytest.mark.parametrize(
-    "output",
-    ["data/labels.csv", "data/images.npy", "models/cnn.keras", "data/raw", "metrics/split.json"],
-)
+@pytest.mark.parametrize(("output", "spoilt"), SPOILT, ids=[" ".join(case) for case in SPOILT])
 def test_an_output_that_is_spoilt_is_made_whole_again(undisturbed, output, spoilt):
     clone, expected = undisturbed
     path = clone.folder / output
@@ -221,3 +237,30 @@ def test_a_spoilt_file_of_the_cache_is_never_handed_out(undisturbed, how):
     clone.run("dvc", "repro")
     found = outputs(clone.folder)
     assert [name for name in expected if found.get(name) != expected[name]] == []
+
+
+def test_two_workers_of_the_queue_of_experiments_each_give_a_whole_result(undisturbed):
+    clone, _ = undisturbed
+    clone.run("git", "add", "--all")
+    clone.run("git", "commit", "--quiet", "--message", "undisturbed")
+    for decimals in (2, 3):
+        change = f"evaluate.decimals={decimals}"
+        clone.run("dvc", "exp", "run", "--queue", "--name", f"by-{decimals}", "-S", change)
+    clone.run("dvc", "queue", "start", "--jobs", "2")
+
+    def states():
+        return re.findall(r"by-\d.*(Success|Failed)", clone.run("dvc", "queue", "status"))
+
+    until(lambda: len(states()) == 2, 400)
+    assert states() == ["Success", "Success"]
+    for decimals in (2, 3):
+        shown = clone.run("git", "show", f"{branch_of(clone, decimals)}:metrics/split.json")
+        assert shown == (clone.folder / "metrics/split.json").read_text()
+        text = clone.run("git", "show", f"{branch_of(clone, decimals)}:metrics/evaluation/cnn.json")
+        longest = max(len(number) for number in re.findall(r"0\.(\d+)", text))
+        assert longest <= decimals
+
+
+def branch_of(clone, decimals) -> str:
+    listed = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps")
+    return next(ref for ref in listed.split() if ref.endswith(f"/by-{decimals}"))
