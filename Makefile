@@ -14,10 +14,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repeat report test bench lint format dag readme record clean
+.PHONY: help setup repro repeat report test test-faults bench lint format dag readme record clean
 
 help:  ## List the verbs
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
 
 setup: $(STAMP)  ## Make .venv and install everything, at exact versions
 
@@ -50,8 +50,11 @@ repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many fo
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page
 	$(BIN)/dvc repro report
 
-test: $(STAMP)  ## Run the tests
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(STAMP)  ## Run the tests, all but the slow ones of tests/faults
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+test-faults: $(STAMP)  ## Cause every fault: kills, a full disk, hostile inputs, a soak
+	$(BIN)/pytest -n 2 --dist loadfile tests/faults
 
 bench: $(STAMP)  ## Measure speed and memory against the usual notebook, side by side
 	$(BIN)/python benchmarks/overhead.py --times 3

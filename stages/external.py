@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from lesions import duplicates
+from lesions.arrays import create_array
 from lesions.external import as_test_part, describe_external, refuse_same_files
 from lesions.folder import find_images
 from lesions.images import resize_images
@@ -31,7 +32,7 @@ def main():
     groups.to_csv(paths.groups, index=False)
     partitions.to_csv(paths.partitions, index=False)
     shape = (len(labels), params.resize.size, params.resize.size, 3)
-    images = np.lib.format.open_memmap(paths.images, mode="w+", dtype=np.uint8, shape=shape)
+    images = create_array(paths.images, shape=shape, dtype=np.uint8)
     resize_images(photographs, images, **dict(params.resize))
     images.flush()
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lesions.archive import save_network
+from lesions.arrays import create_array
 from lesions.features import extract_features
 from lesions.mixing import load_mixing, only_images, over_all_images
 from lesions.networks import load_architecture
@@ -33,7 +34,7 @@ def main():
     for name, rows in {"train": train, "val": val}.items():
         shape = (rows.shape[0], *frozen.output_shape[1:])
         file = paths.features / f"{name}.npy"
-        features = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+        features = create_array(file, shape=shape, dtype=np.float32)
         extract_features(frozen, rows, images, features)
         features.flush()
 

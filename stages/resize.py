@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from lesions.arrays import create_array
 from lesions.images import resize_images
 from lesions.stage import read_params, read_paths
 
@@ -12,7 +13,7 @@ def main():
     settings = read_params().resize
     photographs = [paths.raw / path for path in pd.read_csv(paths.labels)["image_path"]]
     shape = (len(photographs), settings.size, settings.size, 3)
-    images = np.lib.format.open_memmap(paths.images, mode="w+", dtype=np.uint8, shape=shape)
+    images = create_array(paths.images, shape=shape, dtype=np.uint8)
     resize_images(photographs, images, **dict(settings))
     images.flush()
 

@@ -42,13 +42,21 @@ def read_image(path: Path, *, at_least: int | None = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If OpenCV cannot decode the file to its end.
+        If OpenCV cannot decode the file to its end, or a JPEG has more than `jpeg.MAX_PIXELS`.
     """
     encoded = path.read_bytes()
-    scale = 1 if at_least is None else find_scale(jpeg.find_size(encoded), at_least=at_least)
+    size = jpeg.find_size(encoded)
+    if fault := jpeg.find_excess(size):
+        raise ValueError(f"{path} must be of a size to decode; {fault}; make it smaller")
+    scale = 1 if at_least is None else find_scale(size, at_least=at_least)
     # Not cv2.imread(), which fills what a truncated file lacks with grey and goes on.
     pixels = np.frombuffer(encoded, np.uint8)
-    image = cv2.imdecode(pixels, cv2.IMREAD_COLOR_RGB | SCALES[scale]) if encoded else None
+    try:
+        image = cv2.imdecode(pixels, cv2.IMREAD_COLOR_RGB | SCALES[scale]) if encoded else None
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise  # the file may be whole
+        image = None
     if image is None:
         raise ValueError(
             f"{path} must be a whole image; OpenCV cannot decode its {len(encoded)} bytes; "

@@ -16,6 +16,8 @@ MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 START = b"\xff\xd8"
 START_OF_SCAN = b"\xff\xda"
 END_OF_IMAGE = b"\xff\xd9"
+# px; that is 300 MB of RGB. A header of few bytes can ask for 60 times as much.
+MAX_PIXELS = 100_000_000
 # SOF0 to SOF15; DHT, JPG and DAC lie among them and begin no frame.
 FRAMES = {b"\xff%c" % code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
 
@@ -57,11 +59,15 @@ def find_fault(path: Path) -> str:
         return "the file is empty (0 bytes)"
     if not data.startswith(START):
         return f"its {len(data)} bytes are no JPEG, they begin with {data[:8]!r}"
+    if fault := find_excess(find_size(data)):
+        return fault
     if not _has_end(data):
         return f"cut off after {len(data)} bytes, before the end of the image"
     try:  # an eighth of the size: all data are decoded, in half the time
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise  # the file may be whole
         pixels = None
     return f"its {len(data)} bytes cannot be decoded" if pixels is None else ""
 
@@ -82,6 +88,19 @@ def find_size(data: bytes) -> tuple[int, int] | None:
             height, width = data[place : place + 2], data[place + 2 : place + 4]
             return int.from_bytes(height, "big"), int.from_bytes(width, "big")
     return None
+
+
+def find_excess(size: tuple[int, int] | None) -> str:
+    """Say that a photograph of this height and width is too large to decode; nothing if it is not.
+
+    libjpeg fills what the file does not have, so a few bytes can take gigabytes of memory.
+    """
+    if size is None or size[0] * size[1] <= MAX_PIXELS:
+        return ""
+    return (
+        f"its header says {size[1]:,} × {size[0]:,} pixels, and {MAX_PIXELS:,} in all are the most "
+        f"that is decoded"
+    )
 
 
 def _has_end(data):

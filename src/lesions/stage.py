@@ -5,9 +5,12 @@ import json
 import sys
 import traceback
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from lesions import params
+from lesions.faults import explain
+from lesions.orphans import end_with_dvc
 
 
 def read_paths(doc: str, *names: str) -> argparse.Namespace:
@@ -15,14 +18,17 @@ def read_paths(doc: str, *names: str) -> argparse.Namespace:
 
     The folders that the paths lie in are made. `--name` alone stays text: it is the model's key
     in `params.yaml`. From now on an error that this package raises ends the process with its
-    message alone; any other keeps its traceback.
+    message alone, as do want of memory, of room and of rights; any other keeps its traceback. And
+    from now on the process ends with the DVC that runs it.
     """
-    sys.excepthook = _tell
+    paths = argparse.Namespace()
+    sys.excepthook = partial(_tell, paths)
+    end_with_dvc()
     parser = argparse.ArgumentParser(description=doc.splitlines()[0], allow_abbrev=False)
     for name in names:
         kind = str if name == "name" else Path
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
-    paths = parser.parse_args()
+    parser.parse_args(namespace=paths)
     for path in vars(paths).values():
         if isinstance(path, Path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +79,14 @@ def read_scores(folder: Path, settings: params.Params) -> dict[str, dict[str, di
     }
 
 
-def _tell(kind, error, trace) -> None:
+def _tell(paths, kind, error, trace) -> None:
     """Print the message of an error that this package raised, the traceback of any other."""
     *_, (frame, _) = traceback.walk_tb(trace)
     ours = frame.f_globals.get("__name__", "").startswith("lesions.")
-    if ours and issubclass(kind, (ValueError, FileNotFoundError)):
-        print(f"\n{error}", file=sys.stderr)
-    else:
+    message = explain(error, stage=Path(sys.argv[0]).stem, paths=paths)
+    if message is None and ours and issubclass(kind, (ValueError, FileNotFoundError)):
+        message = str(error)
+    if message is None:
         sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"\n{message}", file=sys.stderr)
