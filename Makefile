@@ -53,7 +53,7 @@ report: $(STAMP)  ## Make plots/report.html, the whole study on one page
 test: $(STAMP)  ## Run the tests, all but the slow ones of tests/faults
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-test-faults: $(STAMP)  ## Cause every fault: kills, a full disk, hostile inputs, a soak
+test-faults: $(STAMP)  ## Cause every fault: kills, a full disk, hostile inputs
 	$(BIN)/pytest -n 2 --dist loadfile tests/faults
 
 bench: $(STAMP)  ## Measure speed and memory against the usual notebook, side by side

@@ -63,7 +63,7 @@ def write_photographs(file: Path, folder: Path) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Where the file is no such archive of arrays, is broken, or needs pickle to be read.
+        Where the file is no such archive of arrays, is broken, or holds Python's objects.
     """
     for part in PARTS:
         (folder / part).mkdir()

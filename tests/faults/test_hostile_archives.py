@@ -312,7 +312,7 @@ CODES = [
     file for name in ("src", "stages", "tools") for file in sorted((ROOT / name).rglob("*.py"))
 ]
 UNSAFE = re.compile(
-    r"\bpickle\b|\bdill\b|\bjoblib\b|\bmarshal\b|\bshelve\b|allow_pickle|safe_mode=False|"
+    r"\bpickle\b|\bdill\b|\bjoblib\b|\bmarshal\b|\bshelve\b|allow_pickle(?!=False)|safe_mode=False|"
     r"enable_unsafe_deserialization|torch\.load|yaml\.(unsafe_load|full_load|UnsafeLoader)|"
     r"(?<![\w.])(eval|exec)\("
 )

@@ -120,7 +120,7 @@ LOCKED = {
         "ingest",
         "--raw locked/raw",
         0o555,
-        "locked/raw",
+        "locked/raw.new",
     ),
 }
 
