@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repeat report test test-faults bench lint format dag readme record clean
+.PHONY: help setup repro check repeat report test test-faults bench lint format dag readme record clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -43,6 +43,9 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, 
 	$(BIN)/$(if $(WHERE),python tools/parallel.py $(WHERE),dvc repro)
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
+
+check: $(STAMP)  ## Say in a second whether params.yaml can be run at all
+	@$(BIN)/python tools/profiles.py check
 
 repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
 	@$(BIN)/python tools/repeat.py $(SEEDS)

@@ -4,11 +4,16 @@ import json
 import re
 import shlex
 import shutil
+import socket
+import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 import yaml
 
 MODELS = ("cnn", "vgg16")
@@ -42,6 +47,64 @@ def test_a_clone_without_any_data_counts_as_current(reproduced, tmp_path):
     clone.run("git", "clone", "--quiet", ".", str(tmp_path / "fresh"))
     dry = clone.run("dvc", "--cd", str(tmp_path / "fresh"), "repro", "--dry", "--allow-missing")
     assert "up to date" in dry.splitlines()[-1]
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_colleague_pulls_and_sees_everything_without_a_stage_run(
+    reproduced, tmp_path, request, kind
+):
+    clone, _ = reproduced
+    theirs = str(tmp_path / "theirs")
+    clone.run("git", "clone", "--quiet", ".", theirs)
+    address, settings = (
+        request.getfixturevalue("s3") if kind == "s3" else (str(tmp_path / "remote"), {})
+    )
+    for folder in (".", theirs):
+        dvc = ("dvc", "--cd", folder)
+        clone.run(*dvc, "remote", "add", "--local", "--force", "--default", "team", address)
+        for name, value in settings.items():
+            clone.run(*dvc, "remote", "modify", "--local", "team", name, value)
+    assert "pushed" in clone.run("dvc", "push")
+    assert "fetched" in clone.run("dvc", "--cd", theirs, "pull")
+
+    for out in ("models/cnn.keras", "data/images.npy", "plots/report.html"):
+        assert (tmp_path / "theirs" / out).read_bytes() == (clone.folder / out).read_bytes()
+    # The photographs themselves are not pushed; all that is missing is said to be so.
+    status = clone.run("dvc", "--cd", theirs, "status")
+    assert set(re.findall(r"^\t\t(\w.*?):? +(\S+)$", status, re.MULTILINE)) <= {
+        ("deleted", "data/raw")
+    }
+    dry = clone.run("dvc", "--cd", theirs, "repro", "--allow-missing")
+    assert "Running stage" not in dry
+    assert "up to date" in dry.splitlines()[-1]
+    assert "cnn.json" in clone.run("dvc", "--cd", theirs, "metrics", "show")
+    clone.run("dvc", "--cd", theirs, "plots", "show")
+    assert "Learning curves, loss" in (tmp_path / "theirs/dvc_plots/index.html").read_text()
+    assert clone.run("git", "-C", theirs, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def s3(tmp_path):
+    """A server on this machine that speaks S3; give a bucket's address and what DVC must know."""
+    for name in ("dvc_s3", "moto"):
+        pytest.importorskip(name, reason=f"a remote on S3 needs {name}, which .ci/run installs")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url, key = f"http://127.0.0.1:{port}", {"access_key_id": "me", "secret_access_key": "mine"}
+    with (tmp_path / "server.log").open("wb") as log:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        for _ in range(200):
+            with suppress(requests.ConnectionError):
+                requests.put(f"{url}/team", timeout=10).raise_for_status()
+                break
+            time.sleep(0.1)
+        yield "s3://team/study", {"endpointurl": url, **key}
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_every_model_says_something_of_every_image_that_it_was_not_trained_on(reproduced):

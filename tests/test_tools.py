@@ -122,3 +122,46 @@ def test_a_record_has_a_plain_name(profiles, name):
 def test_settings_that_did_not_give_the_metrics_are_not_recorded(clone, profiles):
     assert "must belong together" in profiles("record", "mine", fails=True)
     assert not (clone.folder / "results/mine").exists()
+
+
+IMPOSSIBLE = {
+    "split.test_size": (lambda p: p["split"].update(test_size=1.0), "split.test_size"),
+    "nothing to train on": (
+        lambda p: p["split"].update(test_size=0.5, val_size=0.3, cal_size=0.2),
+        "must stay below 1",
+    ),
+    "no epochs": (lambda p: p["models"]["cnn"].update(epochs=0), "models.cnn.epochs"),
+    "an unknown architecture": (
+        lambda p: p["models"]["vgg16"].update(architecture="vgg61"),
+        "must have a file src/lesions/networks/vgg61.py",
+    ),
+    "weights that are not there": (
+        lambda p: p["models"]["vgg16"]["backbone"].update(weights="none.h5"),
+        "models.vgg16.backbone.weights must be imagenet, random or a file that is there",
+    ),
+    "too small for its backbone": (
+        lambda p: p["models"]["vgg16"].update(input_size=31),
+        "input_size must be at least 32 px for a backbone",
+    ),
+    "no neighbours": (lambda p: p["balance"].update(n_neighbors=0), "balance.n_neighbors"),
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_what_cannot_be_run_is_refused_by_the_check(clone, profiles, what):
+    edit, message = IMPOSSIBLE[what]
+    clone.edit(edit)
+    assert message in profiles("check", fails=True)
+
+
+def test_the_check_passes_what_can_be_run(profiles):
+    assert "can be run" in profiles("check")
+
+
+def test_the_check_starts_no_tensorflow(clone):
+    program = (
+        "import runpy, sys; sys.argv = ['profiles.py', 'check']; sys.path.insert(0, 'tools');"
+        "runpy.run_path('tools/profiles.py', run_name='__main__');"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    clone.run(sys.executable, "-c", program)

@@ -1,6 +1,6 @@
 """Profiles for `make`: take one, tell what moved, and record what was measured.
 
-Run from the repository's folder: `python tools/profiles.py use|moved|record [NAME]`.
+Run from the repository's folder: `python tools/profiles.py use|check|moved|record [NAME]`.
 """
 
 import re
@@ -57,9 +57,17 @@ def use(name: str) -> None:
 def check(text: str, place: str) -> None:
     """Stop, with `params.yaml` as it is, at bad settings and where a folder has no data."""
     try:
-        data = parse_params(text, place=place).data
+        settings = parse_params(text, place=place)
     except ParamsError as error:
         sys.exit(str(error))
+    for name, model in settings.models.items():
+        weights = model.backbone.weights if model.backbone else "random"
+        if weights.endswith(".h5") and not Path(weights).is_file():
+            sys.exit(
+                f"models.{name}.backbone.weights must be imagenet, random or a file that is there; "
+                f"{weights} is not. Nothing was changed."
+            )
+    data = settings.data
     if data.source == "medmnist":
         try:
             find_arrays(Path(data.path))
@@ -130,12 +138,15 @@ def main() -> None:
     verb, name = sys.argv[1], (sys.argv[2:] or [""])[0]
     if verb == "use":
         use(name)
+    elif verb == "check":
+        use("")
+        print("The settings can be run, and the data that they name are there.")
     elif verb == "moved":
         moved()
     elif verb == "record":
         record(name)
     else:
-        sys.exit(f"the verb must be use, moved or record; found {verb!r}")
+        sys.exit(f"the verb must be use, check, moved or record; found {verb!r}")
 
 
 if __name__ == "__main__":

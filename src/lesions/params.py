@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lesions.taxonomy import PARTITIONS
 
+SMALLEST_INPUT = 32  # px: below it keras.applications builds neither VGG16 nor ResNet50
 LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
 SAID_OF_THE_STUDY = ("measured", "published", *PARTITIONS)
 
@@ -183,6 +184,15 @@ class Model(Section):
                 f"must have a file src/lesions/networks/{name}.py; there are {', '.join(known)}"
             )
         return name
+
+    @model_validator(mode="after")
+    def _a_backbone_has_room(self) -> Self:
+        if self.backbone is not None and self.input_size < SMALLEST_INPUT:
+            raise ValueError(
+                f"input_size must be at least {SMALLEST_INPUT} px for a backbone, which halves it "
+                f"five times; it is {self.input_size}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_a_backbone_has_features(self) -> Self:
