@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.slow
 # Stage to its output, and to what is there while the stage is in the midst of it.
 MIDST = {
-    "ingest": ("data/raw", "data/raw/*/*.jpg"),
+    "ingest": ("data/raw", "data/raw.new/*/*.jpg"),
     "resize": ("data/images.npy", "data/images.npy"),
     "features@vgg16": ("data/features/vgg16", "data/features/vgg16/train.npy"),
     "train@cnn": ("models/cnn.keras", ".resume/cnn/*/state.npz"),
