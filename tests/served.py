@@ -59,12 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for start in range(0, cut or len(body), 10 if slow else 50_000):
             part = body[start : min(start + (10 if slow else 50_000), cut or len(body))]
+            entry["sent"] += len(part)  # before it goes: the other side may look at once
             try:
                 self.wfile.write(part)
                 self.wfile.flush()
             except (BrokenPipeError, ConnectionResetError):
                 break
-            entry["sent"] += len(part)
             if slow:
                 time.sleep(0.05)
         self.close_connection = True
