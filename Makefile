@@ -39,6 +39,7 @@ $(STAMP): requirements.txt constraints.txt
 WHERE = $(or $(SCHEDULER),$(filter-out 1,$(JOBS)))
 
 repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, JOBS=2 runs two at once
+	@$(if $(WHERE),,$(BIN)/python tools/locks.py)
 	@$(BIN)/python tools/profiles.py use $(PROFILE)
 	$(BIN)/$(if $(WHERE),python tools/parallel.py $(WHERE),dvc repro)
 	@cat metrics/comparison.md
@@ -51,6 +52,7 @@ repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many fo
 	@$(BIN)/python tools/repeat.py $(SEEDS)
 
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page
+	@$(BIN)/python tools/locks.py
 	$(BIN)/dvc repro report
 
 test: $(STAMP)  ## Run the tests, all but the slow ones of tests/faults

@@ -20,6 +20,7 @@ from lesions.cores import n_workers
 ROOT = Path(__file__).parents[1]
 DVC = (sys.executable, "-m", "dvc")
 PARALLEL = (sys.executable, str(ROOT / "tools/parallel.py"))
+LOCKS = (sys.executable, str(ROOT / "tools/locks.py"))
 PIPELINE = """
 stages:
   first:
@@ -270,6 +271,27 @@ def test_notes_of_dead_processes_are_dropped_though_others_have_their_numbers(to
     notes.write_text("")  # DVC was killed as it wrote
     assert "up to date" in toy.run(*PARALLEL, "1")
     assert toy.lock.read_bytes() == serial.lock.read_bytes()
+
+
+def test_a_lock_is_told_to_be_of_a_living_dvc_and_then_of_a_killed_one(toy, serial):
+    toy.act("first", BLOCKED)
+    dvc = toy.start(*DVC, "repro")
+    victim = toy.victim()
+    told = toy.run(*LOCKS, code=1)
+    assert f"(process {dvc.pid}) still does. Wait for its end" in told
+    assert psutil.pid_exists(victim)
+    with toy.lock_of_dvc():
+        assert "still does" in toy.run(*LOCKS, code=1)
+    os.killpg(dvc.pid, signal.SIGKILL)
+    until(lambda: psutil.Process(dvc.pid).status() == psutil.STATUS_ZOMBIE)  # nobody has reaped it
+    (toy.folder / "acts/first").unlink()
+    assert "is busy" in toy.run(*DVC, "repro", code=255)
+    told = toy.run(*LOCKS)
+    assert f" repro' (process {dvc.pid}) runs no more; its locks are dropped" in told
+    assert toy.run(*LOCKS) == ""
+    toy.run(*DVC, "repro")
+    assert toy.lock.read_bytes() == serial.lock.read_bytes()
+    dvc.communicate()
 
 
 def test_a_scheduler_that_runs_already_is_used_and_left_without_a_stage(

@@ -1,10 +1,17 @@
-"""What DVC notes in this folder: which process uses which file, and what it made of each stage."""
+"""What DVC notes in this folder: which process uses which file, and what it made of each stage.
+
+`python tools/locks.py`, from the repository's folder, says whose locks lie there: it drops those of
+processes that run no more, and stops where one still runs.
+"""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from dvc.exceptions import NotDvcRepoError
+from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.utils.serialize import dump_yaml, load_yaml, parse_yaml_for_update
 from guard import keep_notes
@@ -12,14 +19,22 @@ from guard import keep_notes
 LOCK = Path("dvc.lock")
 
 
-def release_dead(repo: Repo) -> None:
-    """Drop the read and write locks of processes that run no more.
+def release_dead(repo: Repo) -> dict[bool, set[str]]:
+    """Drop the read and write locks of processes that run no more; give who is dead, who alive.
 
-    DVC drops one that is in its way; but not where a new process has the old one's number, as soon
-    happens in a container.
+    DVC drops one that is in its way; but not where a new process has the old one's number, or
+    nobody has reaped the old one, as soon happens in a container.
     """
+    found = {False: set(), True: set()}
+
+    def runs(info):
+        alive = _runs(info)
+        found[alive].add(f"'{info['cmd']}' (process {info['pid']})")
+        return alive
+
     with repo.lock:
-        keep_notes(repo.tmp_dir, _runs)
+        keep_notes(repo.tmp_dir, runs)
+    return found
 
 
 def _runs(info):
@@ -50,3 +65,28 @@ def sort_recorded(repo: Repo, order: list[str]) -> None:
         new = Path(repo.tmp_dir, LOCK.name)
         dump_yaml(new, lock)
         os.replace(new, LOCK)
+
+
+def main() -> None:
+    """Say whose locks lie in this folder; drop those of the dead, stop at those of the living."""
+    try:
+        repo = Repo()
+    except NotDvcRepoError as error:
+        sys.exit(f"ERROR: {error}")
+    try:
+        found = release_dead(repo)
+    except LockError:  # the system takes it from who dies, so whoever has it lives
+        owner = Path(repo.tmp_dir, "lock").read_text().strip()
+        found = {False: set(), True: {f"process {owner}"}}
+    for who in sorted(found[False]):
+        print(f"{who} runs no more; its locks are dropped, and what it left undone runs again")
+    if found[True]:
+        sys.exit(
+            f"One DVC at a time may work in this folder; {', '.join(sorted(found[True]))} still "
+            "does. Wait for its end, or stop it with Ctrl-C in its terminal or 'kill' and its "
+            "number; then run this again."
+        )
+
+
+if __name__ == "__main__":
+    main()
