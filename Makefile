@@ -14,10 +14,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check repeat report test test-faults bench lint format dag readme record clean
+.PHONY: help setup repro check isic2018 repeat report test test-faults bench lint format dag readme record clean
 
 help:  ## List the verbs
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
 
 setup: $(STAMP)  ## Make .venv and install everything, at exact versions
 
@@ -47,6 +47,9 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, 
 
 check: $(STAMP)  ## Say in a second whether params.yaml can be run at all
 	@$(BIN)/python tools/profiles.py check
+
+isic2018: $(STAMP)  ## Download ISIC 2018's test photographs to data/isic2018, to test models on
+	@$(BIN)/python tools/isic2018.py data/isic2018
 
 repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
 	@$(BIN)/python tools/repeat.py $(SEEDS)

@@ -14,7 +14,8 @@ def main():
         with replacing(paths.raw) as raw:
             write_demo(raw, n_images=data.n_images, seed=data.seed)
         return
-    files, setting = data.model_dump()["files"], SETTINGS[data.source]
+    files = {file.name: (file.url, file.sha256) for file in data.files}
+    setting = SETTINGS[data.source]
     with open_source(data.source, path=paths.source, files=files, raw=paths.raw) as folder:
         ingest_folder(folder, paths.raw, extra_images=data.extra_images, setting=setting)
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from served import serving
 
-from lesions.download import DownloadError, Patience, cache_folder, download, name_of, read_lock
+from lesions.download import DownloadError, Patience, cache_folder, download, read_lock
 
 BODY = os.urandom(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -33,7 +33,7 @@ def fetch(server, tmp_path):
     def run(plan="whole", **options):
         server.plan = plan.split(", ")
         options = {"lock": tmp_path / "lock.yaml", "patience": QUICK} | options
-        return download(f"{server.at}/in/photos.zip", **options)
+        return download(f"{server.at}/in/photos.zip", **{"name": "photos.zip"} | options)
 
     return run
 
@@ -54,19 +54,6 @@ def test_a_file_lands_in_the_cache_and_is_asked_for_once(fetch, server):
 
 def test_a_name_may_be_given_where_the_address_ends_in_a_number(fetch):
     assert fetch(name="HAM10000_metadata").name == "HAM10000_metadata"
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("https://a/b/c%20d.zip?x=/y#z", "c d.zip"),
-        ("https://a/", ""),
-        ("https://a/..", ""),
-        ("https://a/x%2Fy.zip", "y.zip"),
-    ],
-)
-def test_the_name_is_what_the_address_ends_in(url, name):
-    assert name_of(url) == name
 
 
 def test_after_a_cut_only_the_rest_is_sent(fetch, server):
@@ -192,12 +179,12 @@ def test_what_will_not_change_is_told_at_once(fetch, server, code, message):
 def test_a_server_that_is_not_there_is_told_after_some_tries(server, tmp_path):
     address = server.at.rpartition(":")[0] + ":1/a.zip"
     with pytest.raises(DownloadError, match=r"in 3 tries it was not, at last: ConnectionError"):
-        download(address, lock=tmp_path / "lock.yaml", patience=QUICK)
+        download(address, "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
 
 
 def test_what_is_no_address_is_refused(server, tmp_path):
     with pytest.raises(DownloadError, match="must be a URL that can be asked"):
-        download("ftp://127.0.0.1/a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
+        download("ftp://127.0.0.1/a.zip", "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
 
 
 def test_a_redirect_is_followed(fetch, server):
@@ -228,14 +215,14 @@ def certificate(tmp_path, monkeypatch):
 def test_an_encrypted_download_is_never_sent_on_to_an_open_one(server, certificate, tmp_path):
     options = {"lock": tmp_path / "lock.yaml", "patience": QUICK}
     with serving(BODY, certificate=certificate) as safe:
-        assert download(f"{safe.at}/a.zip", **options).read_bytes() == BODY
+        assert download(f"{safe.at}/a.zip", "a.zip", **options).read_bytes() == BODY
         safe.plan = [f"to {server.at}/b.zip"]
         message = f"stay encrypted; {safe.at}/c.zip points to {server.at}/b.zip, which is not;"
         with pytest.raises(DownloadError, match=message):
-            download(f"{safe.at}/c.zip", **options)
+            download(f"{safe.at}/c.zip", "c.zip", **options)
         assert server.log == []
         safe.plan = ["to /d.zip", "whole"]
-        assert download(f"{safe.at}/e.zip", **options).read_bytes() == BODY
+        assert download(f"{safe.at}/e.zip", "e.zip", **options).read_bytes() == BODY
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told_at_once(
@@ -244,7 +231,7 @@ def test_a_certificate_that_nobody_vouches_for_is_told_at_once(
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with serving(BODY, certificate=certificate) as safe:
         with pytest.raises(DownloadError, match=r"the certificate of https.* must be good; it is"):
-            download(f"{safe.at}/a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
+            download(f"{safe.at}/a.zip", "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
         assert safe.log == []
 
 
@@ -297,7 +284,8 @@ def test_a_file_too_large_for_the_limit_is_told_and_taken_up_later(server, tmp_p
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
         try:
-            download("{server.at}/photos.zip", lock=Path({str(tmp_path / "lock.yaml")!r}))
+            lock = Path({str(tmp_path / "lock.yaml")!r})
+            download("{server.at}/photos.zip", "photos.zip", lock=lock)
         except DownloadError as error:
             print(error)
     """
@@ -311,7 +299,7 @@ def test_a_file_too_large_for_the_limit_is_told_and_taken_up_later(server, tmp_p
     )
     assert "photos.zip.part (100000 bytes so far) needs 200000 bytes more, 300000" in done.stdout
     url = f"{server.at}/photos.zip"
-    path = download(url, lock=tmp_path / "lock.yaml", patience=QUICK)
+    path = download(url, "photos.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
     assert path.read_bytes() == BODY
     assert server.log[1]["range"] == "bytes=100000-"
 

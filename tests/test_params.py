@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lesions.params import ParamsError, read_params
+from lesions.params import File, ParamsError, read_params
 
 ROOT = Path(__file__).parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -360,3 +360,28 @@ def test_names_with_hyphens_and_of_forty_characters_pass(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump(params))
     assert list(read_params(file).data.external) == ["isic-2018", "s" * 40]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://a/b/c%20d.zip?x=/y#z", "c d.zip"),
+        ("https://a/x%2Fy.zip", "y.zip"),
+        ("https://a/b/", ""),
+        ("https://a/..", ""),
+    ],
+)
+def test_a_downloads_name_is_what_its_address_ends_in(url, name):
+    assert File(url=url, sha256=None).name == name
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("https://b/a.zip?x", "https://b/a.zip?x ends in that of https://a/a.zip; rename the file"),
+        ("https://b/a/", "https://b/a/ ends in none; rename the file"),
+    ],
+)
+def test_two_downloads_with_one_name_are_refused(refuse, second, message):
+    files = [{"url": url, "sha256": None} for url in ("https://a/a.zip", second)]
+    assert message in refuse(lambda params: params["data"].update(source="url", files=files))

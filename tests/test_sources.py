@@ -4,6 +4,7 @@ import hashlib
 import io
 import runpy
 import shlex
+import shutil
 import sys
 import zipfile
 from http.server import BaseHTTPRequestHandler
@@ -18,6 +19,7 @@ from served import serve, serving
 from lesions import sources
 from lesions.download import DownloadError, cache_folder
 from lesions.folder import find_images
+from lesions.ingestion import ingest_folder
 from lesions.kaggle_client import download_archive
 from lesions.metadata import read_metadata
 from lesions.taxonomy import COLUMNS, METADATA, PARTS
@@ -83,6 +85,11 @@ def as_dataverse(world):
     return zips | {"/4338392": tabs.encode()}
 
 
+def as_isics(one_hot):
+    columns = ["image", "MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
+    return one_hot[columns].to_csv(index=False, sep="\t").encode()
+
+
 def packed_part(part):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -96,8 +103,8 @@ def dataverse(small_world, monkeypatch):
     with serving(b"") as server:
         server.bodies = as_dataverse(small_world)
         addresses = {
-            name: url.replace(sources.DATAVERSE, f"{server.at}/")
-            for name, url in sources.HAM10000.items()
+            name: (url.replace(sources.DATAVERSE, f"{server.at}/"), None)
+            for name, (url, _) in sources.HAM10000.items()
         }
         monkeypatch.setattr(sources, "HAM10000", addresses)
         yield server
@@ -140,6 +147,35 @@ def test_a_missing_photograph_names_the_setting_and_leaves_nothing(ingest, datav
     assert list(Path("data").iterdir()) == []
 
 
+def test_isics_test_photographs_become_a_folder_for_external(
+    dataverse, small_world, tmp_path, monkeypatch, capsys
+):
+    truth = pd.read_csv(small_world / METADATA)[["image_id", "dx"]]
+    one_hot = pd.get_dummies(truth["dx"].str.upper(), dtype=float).assign(image=truth["image_id"])
+    dataverse.bodies |= {"/3855824": packed(small_world), "/6924466": as_isics(one_hot)}
+    addresses = {
+        name: (url.replace(sources.DATAVERSE, f"{dataverse.at}/"), None)
+        for name, (url, _) in sources.ISIC_2018.items()
+    }
+    monkeypatch.setattr(sources, "ISIC_2018", addresses)
+    monkeypatch.setenv("LESIONS_DOWNLOADS", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    command = ["tools/isic2018.py", "data/isic2018"]
+    monkeypatch.setattr(sys, "argv", command)
+    runpy.run_path(str(ROOT / command[0]), run_name="__main__")
+    assert "external: {isic2018: data/isic2018}" in capsys.readouterr().out
+    ingest_folder("data/isic2018", "raw")
+    assert len(find_images("raw")) == 90
+    read = read_metadata(Path("raw") / METADATA).set_index("image_id")["dx"]
+    assert read.to_dict() == truth.set_index("image_id")["dx"].to_dict()
+    dataverse.plan = ["404"]
+    shutil.rmtree(cache_folder())
+    with pytest.raises(SystemExit, match=r"3855824 must be there; the server says 404"):
+        runpy.run_path(str(ROOT / command[0]), run_name="__main__")
+    assert len(list(Path("data/isic2018").iterdir())) == 2
+
+
 def test_the_users_own_addresses_are_downloaded(ingest, small_world):
     with serving(b"") as server:
         metadata = (small_world / METADATA).read_bytes()
@@ -151,21 +187,6 @@ def test_the_users_own_addresses_are_downloaded(ingest, small_world):
         ]
         assert_same_photographs(ingest(source="url", files=files), small_world)
         assert list(yaml.safe_load(Path("data.lock.yaml").read_text())) == [files[0]["url"]]
-
-
-@pytest.mark.parametrize(
-    ("second", "message"),
-    [
-        ("/b/a.zip", r"of its own; .*/b/a\.zip ends in the name of .*/a\.zip; rename the file on"),
-        ("/b/", r"of its own; .*/b/ ends in none; rename"),
-    ],
-)
-def test_two_addresses_with_one_name_are_refused_before_any_download(ingest, second, message):
-    with serving(b"") as server:
-        files = [{"url": f"{server.at}{path}", "sha256": None} for path in ("/a.zip", second)]
-        with pytest.raises(ValueError, match=message):
-            ingest(source="url", files=files)
-        assert server.log == []
 
 
 def test_dermamnists_arrays_are_brought_in(ingest, tmp_path):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pooch
 import requests
@@ -50,16 +50,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE) or pooch.os_cache("lesions")).expanduser().resolve()
 
 
-def name_of(url: str) -> str:
-    """Give the file name that a URL ends in; '' where it ends in none."""
-    name = unquote(urlsplit(url).path).rpartition("/")[2]
-    return "" if name in (".", "..") else name
-
-
 def download(
     url: str,
+    name: str,
     *,
-    name: str | None = None,
     sha256: str | None = None,
     lock: Path = LOCK,
     patience: Patience | None = None,
@@ -73,8 +67,8 @@ def download(
     ----------
     url : str
         http or https. The proxies of the usual environment variables are used.
-    name : str, optional
-        What the file is to be called; `name_of` the URL if not given.
+    name : str
+        What the file is to be called.
     sha256 : str, optional
         64 hexadecimal digits.
     lock : Path
@@ -94,7 +88,6 @@ def download(
         Where the file cannot be had, or is not the one with that SHA-256.
     """
     known = (sha256 or read_lock(lock).get(url, "")).lower() or None
-    name = name or name_of(url)
     place = cache_folder() / hashlib.sha256(url.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     fetch = partial(_fetch, part=place / f"{name}.part", sha256=known, patience=patience)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -47,6 +48,12 @@ class File(Section):
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S+$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
 
+    @property
+    def name(self) -> str:
+        """The file name that the URL ends in; '' where it ends in none."""
+        name = unquote(urlsplit(self.url).path).rpartition("/")[2]
+        return "" if name in (".", "..") else name
+
 
 class Data(Section):
     """Stage `ingest`."""
@@ -75,6 +82,16 @@ class Data(Section):
     def _url_has_files(self) -> Self:
         if self.source == "url" and not self.files:
             raise ValueError("source: url needs the files to download, {url, sha256}, in 'files'")
+        named = {}
+        for file in self.files:
+            if not file.name or file.name in named:
+                other = named.get(file.name)
+                raise ValueError(
+                    "every URL in 'files' must end in a file name of its own, for they come to lie "
+                    f"in one folder; {file.url} ends in {f'that of {other}' if other else 'none'}; "
+                    "rename the file on the server"
+                )
+            named[file.name] = file.url
         return self
 
 

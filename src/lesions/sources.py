@@ -1,10 +1,10 @@
 """Where the photographs come from: each source gives a folder for `lesions.ingestion`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from lesions.download import cache_folder, download, name_of
+from lesions.download import cache_folder, download
 from lesions.kaggle_client import download_archive
 from lesions.medmnist import find_arrays, write_photographs
 from lesions.taxonomy import METADATA, PARTS
@@ -12,11 +12,16 @@ from lesions.whole import scratch
 from lesions.zips import list_members, unpack, unpack_file
 
 DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile/"
-# Harvard Dataverse, doi:10.7910/DVN/DBW86T: the name of each file, and its number there.
+# Harvard Dataverse, doi:10.7910/DVN/DBW86T: name to URL (of its number there) and SHA-256, which
+# the first download adds to data.lock.yaml.
 HAM10000 = {
-    "HAM10000_images_part_1.zip": f"{DATAVERSE}3172585",
-    "HAM10000_images_part_2.zip": f"{DATAVERSE}3172584",
-    "HAM10000_metadata.tab": f"{DATAVERSE}4338392",
+    "HAM10000_images_part_1.zip": (f"{DATAVERSE}3172585", None),
+    "HAM10000_images_part_2.zip": (f"{DATAVERSE}3172584", None),
+    "HAM10000_metadata.tab": (f"{DATAVERSE}4338392", None),
+}
+ISIC_2018 = {  # the test part of its task 3
+    "ISIC2018_Task3_Test_Images.zip": (f"{DATAVERSE}3855824", None),
+    "ISIC2018_Task3_Test_GroundTruth.tab": (f"{DATAVERSE}6924466", None),
 }
 KAGGLE = "kmader/skin-cancer-mnist-ham10000"
 # What messages about a source's files name as the setting to look at.
@@ -31,7 +36,7 @@ SETTINGS = {
 
 @contextmanager
 def open_source(
-    source: str, *, path: Path, files: Sequence[Mapping[str, str | None]], raw: Path
+    source: str, *, path: Path, files: Mapping[str, tuple[str, str | None]], raw: Path
 ) -> Iterator[Path]:
     """Give a folder of photographs and metadata, as long as the block lasts.
 
@@ -41,8 +46,8 @@ def open_source(
         `data.source` of params.yaml.
     path : Path
         The user's folder, or DermaMNIST's arrays; only `folder` and `medmnist` look there.
-    files : sequence of mapping
-        `url` and `sha256` (or nothing) of what the source `url` downloads.
+    files : mapping
+        Name to URL and SHA-256 (or nothing) of what the source `url` downloads.
     raw : Path
         Where the photographs are to go: what has to be unpacked is unpacked beside it, and linked.
 
@@ -56,9 +61,9 @@ def open_source(
         return
     with scratch(raw) as folder:
         if source == "dataverse":
-            gather({name: (url, None) for name, url in HAM10000.items()}, folder)
+            gather(HAM10000, folder)
         elif source == "url":
-            gather(_name(files), folder)
+            gather(files, folder)
         elif source == "kaggle":
             unpack_kaggles(download_archive(KAGGLE, cache_folder() / "kaggle"), folder)
         else:
@@ -72,7 +77,7 @@ def gather(files: Mapping[str, tuple[str, str | None]], folder: Path) -> None:
     Links, so that the cache, which other clones share, holds the only copy.
     """
     for name, (url, sha256) in files.items():
-        (folder / name).symlink_to(download(url, name=name, sha256=sha256))
+        (folder / name).symlink_to(download(url, name, sha256=sha256))
 
 
 def unpack_kaggles(archive: Path, folder: Path) -> None:
@@ -90,19 +95,3 @@ def unpack_kaggles(archive: Path, folder: Path) -> None:
             targets[image] = part / f"{image.image_id}.jpg"
     unpack(targets)
     unpack_file(archive, METADATA, folder / METADATA)
-
-
-def _name(files):
-    """Give name to URL and SHA-256; the names must differ, for the files lie in one folder."""
-    named = {}
-    for file in files:
-        name, other = name_of(file["url"]), None
-        if name in named:
-            other = named[name][0]
-        if not name or other:
-            raise ValueError(
-                f"every URL in data.files must end in a file name of its own; {file['url']} ends "
-                f"in {f'the name of {other}' if other else 'none'}; rename the file on the server."
-            )
-        named[name] = (file["url"], file["sha256"])
-    return named
