@@ -283,6 +283,21 @@ def test_kaggles_client_downloads_once(ingest, kaggle, small_world):
     assert kaggle.log == ["/v1/datasets.DatasetApiService/DownloadDataset"]
 
 
+def test_another_archive_than_the_known_one_is_refused(ingest, small_world):
+    archive = cache_folder() / "kaggle/skin-cancer-mnist-ham10000.zip"
+    archive.parent.mkdir(parents=True)
+    body = packed(small_world, doubles=True, metadata=True)
+    archive.write_bytes(body)
+    assert_same_photographs(ingest(source="kaggle"), small_world)
+    address = "https://www.kaggle.com/datasets/kmader/skin-cancer-mnist-ham10000"
+    known = {address: hashlib.sha256(body).hexdigest()}
+    assert yaml.safe_load(Path("data.lock.yaml").read_text()) == known
+    archive.write_bytes(packed(small_world, metadata=True))
+    with pytest.raises(DownloadError, match=rf"{address}, has .* says {known[address]}: delete it"):
+        ingest(source="kaggle")
+    assert yaml.safe_load(Path("data.lock.yaml").read_text()) == known
+
+
 def test_what_kaggles_client_says_is_told(ingest, kaggle):
     kaggle.body = None
     with pytest.raises(ValueError, match=r"client says: .*403.* See that the key is valid"):

@@ -104,11 +104,32 @@ def download(
                 f"was changed on purpose, correct {where}; else do not use it."
             ) from error
     if known is None:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        hold_to_lock(path, url, lock=lock)
+    return path
+
+
+def hold_to_lock(path: Path, url: str, *, lock: Path = LOCK) -> None:
+    """Compare a file's SHA-256 with what `lock` has for the URL that it came from.
+
+    Where `lock` has none, the sum is printed and written there, so that the next one is compared.
+
+    Raises
+    ------
+    DownloadError
+        Where it is another.
+    """
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    known = read_lock(lock).get(url, found).lower()
+    if found != known:
+        raise DownloadError(
+            f"a download must be the file whose SHA-256 is known; {path}, of {url}, has {found}, "
+            f"and {lock} says {known}: delete it and run again in case it was damaged on its way; "
+            f"if the file was changed on purpose, correct {lock}; else do not use it."
+        )
+    if url not in read_lock(lock):
         print(f"SHA-256 of {url}, met for the first time:\n{found}\nIt stands in {lock} from now.")
         _write_lock(lock, {**read_lock(lock), url: found})
-    return path
 
 
 def read_lock(lock: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import importlib
 import zipfile
 from pathlib import Path
 
+from lesions.download import hold_to_lock
 from lesions.whole import beside, remove
 
 WAYS_OUT = (
@@ -16,6 +17,8 @@ WAYS_OUT = (
 def download_archive(dataset: str, folder: Path) -> Path:
     """Give the archive of a Kaggle data set; download it where `folder` has none.
 
+    Its SHA-256 is held to what `data.lock.yaml` has for the data set's address.
+
     Parameters
     ----------
     dataset : str
@@ -26,11 +29,19 @@ def download_archive(dataset: str, folder: Path) -> Path:
     Raises
     ------
     ValueError
-        Where the client is not installed, has no key, or cannot get the data set.
+        Where the client is not installed, has no key, or cannot get the data set, or where the
+        archive is another than the known one.
     """
     archive = folder / f"{dataset.rpartition('/')[2]}.zip"
-    if archive.exists():
-        return archive
+    if not archive.exists():
+        _download(dataset, archive)
+    hold_to_lock(archive, f"https://www.kaggle.com/datasets/{dataset}")
+    return archive
+
+
+def _download(dataset, archive):
+    """Have Kaggle's client fetch the archive, and let its folder appear once it is whole."""
+    folder = archive.parent
     half = beside(folder, "part")  # the client goes on with what lies there
     half.mkdir(parents=True, exist_ok=True)
     client = _open_client()
@@ -49,7 +60,6 @@ def download_archive(dataset: str, folder: Path) -> Path:
         )
     remove(folder)
     half.rename(folder)
-    return archive
 
 
 def _open_client():
