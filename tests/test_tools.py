@@ -102,6 +102,20 @@ def test_current_settings_on_a_folder_that_is_not_there_are_stopped_as_well(clon
     assert "set data.path in params.yaml. Nothing was" in profiles("use", "", fails=True)
 
 
+def test_more_neighbors_than_images_are_told_before_anything_runs(clone, profiles, small_world):
+    clone.edit(lambda params: params["balance"].update(n_neighbors=9))
+    assert "it is 9, and akiec has 9 images, those to test on" in profiles("check", fails=True)
+    clone.edit(lambda params: params["balance"].update(n_neighbors=8))
+    profiles("check")
+    folder = str(small_world)
+    clone.edit(lambda params: params["data"].update(source="folder", path=folder))
+    profiles("check")
+    clone.edit(lambda params: params["balance"].update(n_neighbors=50))
+    assert "balance.n_neighbors must be below the number" in profiles("check", fails=True)
+    clone.edit(lambda params: params["balance"].update(method="random"))
+    profiles("check")
+
+
 def test_an_external_set_that_is_there_passes(clone, profiles):
     clone.edit(lambda params: params["data"].update(external={"isic": "data/source"}))
     assert profiles("use", "") == ""

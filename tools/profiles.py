@@ -9,8 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+
+from lesions.cohort import count_images
 from lesions.ingestion import find_metadata
 from lesions.medmnist import find_arrays
+from lesions.metadata import read_metadata
 from lesions.params import ParamsError, parse_params
 
 PARAMS = Path("params.yaml")
@@ -87,6 +91,27 @@ def check(text: str, place: str) -> None:
                 f"{error}\nREADME.md says under {part}; if it lies elsewhere, set {setting} in "
                 f"{place}. Nothing was changed."
             )
+    _check_neighbors(settings)
+
+
+def _check_neighbors(settings) -> None:
+    """Stop where the rarest diagnosis has too few images, as far as the data are here to count."""
+    data, balance = settings.data, settings.balance
+    if balance.method not in ("adasyn", "smote") or data.source not in ("demo", "folder"):
+        return
+    try:
+        if data.source == "demo":
+            counts = pd.Series(count_images(data.n_images))
+        else:
+            counts = read_metadata(find_metadata(data.path))["dx"].value_counts()
+    except ValueError as error:
+        sys.exit(f"{error} Nothing was changed.")
+    if counts.min() <= balance.n_neighbors:
+        sys.exit(
+            f"balance.n_neighbors must be below the number of images of every diagnosis; it is "
+            f"{balance.n_neighbors}, and {counts.idxmin()} has {counts.min()} images, those to "
+            "test on included; lower it, or use balance.method: random. Nothing was changed."
+        )
 
 
 def committed_profiles() -> list[str]:
