@@ -57,8 +57,8 @@ class Toy:
         (folder / "acts").mkdir()
         (folder / "dvc.yaml").write_text(PIPELINE)
         (folder / "stage.sh").write_text(STAGE)
-        assert self.run(*DVC, "init", "--quiet", "--no-scm") == ""
-        assert self.run(*DVC, "config", "core.analytics", "false") == ""
+        (folder / ".dvc/tmp").mkdir(parents=True)  # as 'dvc init --no-scm' does, in no time
+        (folder / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
 
     def act(self, stage: str, act: str) -> None:
         (self.folder / "acts" / stage).write_text(act)
