@@ -1,5 +1,6 @@
 """Photographs that are none, or not what they seem: refused by name, or read as they should be."""
 
+import base64
 import io
 import os
 import struct
@@ -149,6 +150,17 @@ def turned(orientation):
     return encode(quality=95, exif=exif), seen
 
 
+# A ramp in arithmetic coding, which Pillow cannot write: by libjpeg-turbo 2.1's
+# `cjpeg -quality 90 -sample 1x1 -arithmetic`.
+ROWS, COLUMNS_OF = np.mgrid[:16, :16]
+RAMP = np.stack([COLUMNS_OF * 8 + 60, ROWS * 6 + 40, (ROWS + COLUMNS_OF) * 4 + 70], axis=-1)
+ARITHMETIC = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsN"
+    "DhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQU"
+    "FBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/yQARCAAQABADAREAAhEBAxEB/8wA"
+    "CgAQEAUBEBEF/9oADAMBAAIRAxEAPwD/ANsvbUiPi1ZKSOA+ChJ6rWmlzvZ5g7fLjOrDdEmEkqZVrZR2"
+    "rPROv+fD6SFhNnkNXEVg/9k="
+)
 GREY = np.repeat(cv2.cvtColor(PIXELS, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 READ = (
     {
@@ -160,6 +172,7 @@ READ = (
         "red, green and blue as they are": (encode(quality=95, keep_rgb=True), PIXELS),
         "restart markers": (encode(quality=95, restart_marker_blocks=1), PIXELS),
         "optimised codes": (encode(quality=95, optimize=True), PIXELS),
+        "arithmetic coding": (ARITHMETIC, RAMP.astype(np.uint8)),
         "CMYK": (encode(photograph=PHOTOGRAPH.convert("CMYK"), quality=95), PIXELS),
         "grey": (encode(photograph=PHOTOGRAPH.convert("L"), quality=95), GREY),
         "a colour profile": (encode(quality=95, icc_profile=bytes(3000)), PIXELS),

@@ -151,3 +151,16 @@ def test_a_table_that_looks_odd_is_read_as_it_stands(tmp_path, content, age):
     assert rows["image_id"].tolist() == ["ISIC_1", "ISIC_2"]
     assert rows["dx"].tolist() == ["nv", "mel"]
     assert rows["age"].tolist() == ["50", age]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("age", ["50", "900"])
+def test_a_million_rows_are_read_and_the_last_is_checked_as_well(tmp_path, age):
+    rows = [f"HAM_{n},ISIC_{n},nv,histo,50,male,back" for n in range(10**6 - 1)]
+    last = f"HAM_{10**6},ISIC_{10**6},nv,histo,{age},male,back"
+    path = write(tmp_path, "\n".join([HEADER, *rows, last, ""]).encode())
+    if age == "50":
+        assert len(read_metadata(path)) == 10**6
+    else:
+        with pytest.raises(ValueError, match=r"row 1000001 of .* has '900'"):
+            read_metadata(path)
