@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check repeat report test test-faults bench lint format dag readme record clean
+.PHONY: help setup repro check plan repeat report test test-faults bench lint format dag readme record clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -46,6 +46,9 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, 
 
 check: $(STAMP)  ## Say in a second whether params.yaml can be run at all
 	@$(BIN)/python tools/profiles.py check
+
+plan: $(STAMP)  ## Say what params.yaml, or PROFILE=paper, takes: time, download, disk, memory
+	@$(BIN)/python tools/plan.py $(PROFILE)
 
 repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
 	@$(BIN)/python tools/repeat.py $(SEEDS)
