@@ -59,7 +59,8 @@ def write_costs(measured: pd.DataFrame) -> None:
     """Fit and write the costs: of the seconds of a stage in one study, the least."""
     fastest = measured.sort_values("seconds", kind="stable").drop_duplicates(["study", "stage"])
     costs = {"machine": machine(), "seconds": {}, "gb": {}}
-    for stage, part in fastest.sort_index().groupby("costs", sort=False):
+    for stage in measured["costs"].unique():
+        part = fastest[fastest["costs"] == stage]
         costs["seconds"][stage] = fit(part["work"], part["seconds"])
         costs["gb"][stage] = fit(part["memory"], part["gb"])
     text = yaml.safe_dump(costs, sort_keys=False)

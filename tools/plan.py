@@ -64,7 +64,6 @@ def describe(params: Params, jobs: Sequence[Job], costs: Mapping) -> str:
     once = sum(job.megabytes for job in jobs if job.stage.startswith(WITHOUT_COPY))
     left = 2 * sum(job.megabytes for job in jobs) - once
     gb, stage = max((memory(job, costs["gb"]), job.stage) for job in jobs)
-    machine = costs["machine"]
     disk, machine = say_size(photographs + weights + left), costs["machine"]
     return f"""\
 Download: {" and ".join(downloads) or "nothing"}
