@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check isic2018 repeat report test test-faults bench lint format dag readme record clean
+.PHONY: help setup repro check plan isic2018 repeat report test test-faults bench lint format dag readme record clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -47,6 +47,9 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, 
 
 check: $(STAMP)  ## Say in a second whether params.yaml can be run at all
 	@$(BIN)/python tools/profiles.py check
+
+plan: $(STAMP)  ## Say what params.yaml, or PROFILE=paper, takes: time, download, disk, memory
+	@$(BIN)/python tools/plan.py $(PROFILE)
 
 isic2018: $(STAMP)  ## Download ISIC 2018's test photographs to data/isic2018, to test models on
 	@$(BIN)/python tools/isic2018.py data/isic2018

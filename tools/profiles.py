@@ -33,29 +33,35 @@ def use(name: str) -> None:
     `demo` is `params.yaml` as the last commit has it. Whether a profile is taken or not, the
     settings, and that the data are there, are checked before anything runs.
     """
-    if not PARAMS.is_file():
-        sys.exit(f"{PARAMS} must exist; run from the repository's folder")
-    files = {file.stem: file for file in Path("profiles").glob("*.yaml")}
-    if name and name not in {"demo", *files}:
-        sys.exit(f"PROFILE must be one of demo, {', '.join(sorted(files))}; found {name!r}")
-    place, text = str(PARAMS), PARAMS.read_text()
+    place, text = find(name)
     if name:
         demo = ask("git", "show", "HEAD:params.yaml")
         committed = {ask("git", "show", f"HEAD:{path}") for path in committed_profiles()}
-        if text not in {demo, *committed, *(f.read_text() for f in files.values())}:
+        profiles = (file.read_text() for file in Path("profiles").glob("*.yaml"))
+        if PARAMS.read_text() not in {demo, *committed, *profiles}:
             sys.exit(
                 "params.yaml has edits of yours, which a profile would overwrite; keep them with "
                 "'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout "
                 f"params.yaml', then run 'make repro PROFILE={name}' again. To run a profile with "
                 "edits: take it first, then edit params.yaml, then run 'make repro' without PROFILE"
             )
-        if name == "demo":
-            place, text = f"{PARAMS} as committed", demo
-        else:
-            place, text = str(files[name]), files[name].read_text()
     check(text, place)
     if name:
         PARAMS.write_text(text)
+
+
+def find(name: str) -> tuple[str, str]:
+    """Give the place and the text of the profile `name`, or of `params.yaml` where it is empty."""
+    if not PARAMS.is_file():
+        sys.exit(f"{PARAMS} must exist; run from the repository's folder")
+    files = {file.stem: file for file in Path("profiles").glob("*.yaml")}
+    if not name:
+        return str(PARAMS), PARAMS.read_text()
+    if name == "demo":
+        return f"{PARAMS} as committed", ask("git", "show", f"HEAD:{PARAMS}")
+    if name not in files:
+        sys.exit(f"PROFILE must be one of demo, {', '.join(sorted(files))}; found {name!r}")
+    return str(files[name]), files[name].read_text()
 
 
 def check(text: str, place: str) -> None:
