@@ -53,7 +53,7 @@ def tabulate(jobs: Sequence[Job], costs: Mapping[str, Mapping[str, float]]) -> s
 
 
 def describe(params: Params, jobs: Sequence[Job], costs: Mapping) -> str:
-    """Say in words what is downloaded, what lies on the disk at the end, and the peak of memory."""
+    """Say in words what is downloaded, what lies on the disk in the end, and the peak of memory."""
     photographs, how = PHOTOGRAPHS.get(params.data.source, (0, ""))
     weights = sum(WEIGHTS_MB[architecture] for architecture in pretrained(params))
     downloads = []
