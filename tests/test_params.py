@@ -133,18 +133,17 @@ def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(refuse, keys, k
 
 
 NUMBERS = [keys for keys in LEAVES if type(descend(COMMITTED, keys)) in (int, float)]
-NO_UPPER_BOUND = {"n_neighbors", "epochs", "batch_size", "min_group_size"}
 
 
 @pytest.mark.parametrize("keys", NUMBERS, ids=dotted)
 def test_a_number_out_of_its_range_is_refused_with_key_and_value(refuse, keys):
-    for wrong in (-1, float("inf"), True, *[10**12] * (keys[-1] not in NO_UPPER_BOUND)):
+    for wrong in (-1, float("inf"), True, 10**12):
         message = refuse(setting(keys, wrong))
         assert f"  {dotted(keys)}: " in message
         assert f"found {wrong!r}" in message
 
 
-@pytest.mark.parametrize("wrong", [0, 8.5, "8", True])
+@pytest.mark.parametrize("wrong", [0, 8.5, "8", True, 10**20])
 @pytest.mark.parametrize("key", ["filters", "dense_units"])
 def test_the_width_of_every_layer_is_checked(refuse, key, wrong):
     message = refuse(setting(("models", "cnn", "head", key), [8, wrong]))

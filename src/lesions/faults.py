@@ -8,7 +8,8 @@ from pathlib import Path
 
 # Stage to the settings that its memory and its files grow with, the most helpful first.
 KNOBS = {
-    "train": "models.{name}.batch_size, models.{name}.input_size or resize.size",
+    "train": "models.{name}.batch_size, the widths in models.{name}.head, models.{name}.input_size "
+    "or resize.size",
     "features": "models.{name}.input_size or resize.size",
     "predict": "models.{name}.input_size or resize.size",
     "evaluate": "evaluate.n_resamples",

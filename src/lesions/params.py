@@ -16,7 +16,7 @@ SMALLEST_INPUT = 32  # px: below it keras.applications builds neither VGG16 nor 
 LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
 SAID_OF_THE_STUDY = ("measured", "published", *PARTITIONS)
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]  # from 2**63 on TensorFlow takes none for a number
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 # A flag begins with a hyphen, so a name may not.

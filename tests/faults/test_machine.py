@@ -210,7 +210,7 @@ def test_a_training_beyond_the_memory_is_told_with_the_setting(study):
     assert code == 1, said
     assert "OOM when allocating tensor" in said
     assert "Stage train of cnn must have more memory than it was given (" in said
-    assert "lower models.cnn.batch_size, models.cnn.input_size or resize.size" in said
+    assert "lower models.cnn.batch_size, the widths in models.cnn.head, models.cnn.inp" in said
 
 
 @pytest.mark.slow
