@@ -318,10 +318,10 @@ UNSAFE = re.compile(
 )
 
 
-@pytest.mark.parametrize("file", CODES, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_no_code_of_ours_unpickles(file):
-    found = UNSAFE.search(file.read_text(encoding="utf-8"))
-    assert not found, found
+def test_no_code_of_ours_unpickles():
+    assert len(CODES) > 90
+    found = {file: UNSAFE.search(file.read_text(encoding="utf-8")) for file in CODES}
+    assert not any(found.values()), found
 
 
 def test_the_search_for_what_unpickles_finds_it():
