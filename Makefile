@@ -92,7 +92,7 @@ readme: $(STAMP)  ## Fill the README's tables and graph from what they quote
 	@$(BIN)/python tools/readme.py
 
 record: $(STAMP)  ## Copy params and metrics to results/NAME, which the README quotes
-	@$(BIN)/python tools/profiles.py record $(NAME)
+	@$(BIN)/python tools/profiles.py record "$(NAME)"
 
 clean:  ## Remove .venv and what the tools made; data, cache and half-done trainings stay
 	rm -rf .venv src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots

@@ -182,6 +182,15 @@ def test_a_server_that_is_not_there_is_told_after_some_tries(server, tmp_path):
         download(address, "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
 
 
+def test_a_cache_that_cannot_be_a_folder_is_told(server, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LESIONS_DOWNLOADS", str(tmp_path / "file"))
+    with pytest.raises(
+        DownloadError, match=r"LESIONS_DOWNLOADS must name a folder, .*/file is a f"
+    ):
+        download(f"{server.at}/a.zip", "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
+
+
 def test_what_is_no_address_is_refused(server, tmp_path):
     with pytest.raises(DownloadError, match="must be a URL that can be asked"):
         download("ftp://127.0.0.1/a.zip", "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)

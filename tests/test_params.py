@@ -384,3 +384,22 @@ def test_a_downloads_name_is_what_its_address_ends_in(url, name):
 def test_two_downloads_with_one_name_are_refused(refuse, second, message):
     files = [{"url": url, "sha256": None} for url in ("https://a/a.zip", second)]
     assert message in refuse(lambda params: params["data"].update(source="url", files=files))
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(f"{text}\nseed: 43\n")
+    with pytest.raises(ParamsError, match=r"must be YAML; (?s:.*)the key seed stands twice"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_settings_that_are_not_in_utf_8_are_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes("# für uns".encode("latin1"))
+    with pytest.raises(ParamsError, match=r"must be text in UTF-8; byte 4 is not; save it as"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_a_downloads_name_that_no_file_can_have_is_refused(refuse):
+    files = [{"url": f"https://a/{'x' * 201}", "sha256": None}]
+    message = refuse(lambda params: params["data"].update(source="url", files=files))
+    assert "ends in may have 200 bytes; that of https://a/xx" in message

@@ -116,6 +116,13 @@ def test_more_neighbors_than_images_are_told_before_anything_runs(clone, profile
     profiles("check")
 
 
+def test_a_diagnosis_without_an_image_is_told_before_anything_runs(clone, profiles, tmp_path):
+    rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization", "L,I,nv,histo,50,male,back"]
+    (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows))
+    clone.edit(lambda params: params["data"].update(source="folder", path=str(tmp_path)))
+    assert "akiec has 0 images" in profiles("check", fails=True)
+
+
 def test_an_external_set_that_is_there_passes(clone, profiles):
     clone.edit(lambda params: params["data"].update(external={"isic": "data/source"}))
     assert profiles("use", "") == ""

@@ -74,6 +74,40 @@ def test_an_archive_with_a_damaged_member_is_refused(tmp_path):
         unpack({image: tmp_path / image.image_id for image in list_members(tmp_path)})
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_within_a_member_is_refused_however_it_is_packed(tmp_path, compression):
+    write_zip(tmp_path / "x.zip", {"a.jpg": bytes(range(256)) * 99}, compression=compression)
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[50:70] = b"\xff" * 20
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"x\.zip \(\d+ bytes\) cannot be read: .*; fetch it again"
+    ):
+        unpack(dict.fromkeys(list_members(tmp_path), tmp_path / "a"))
+
+
+def test_an_archive_that_lost_its_first_bytes_is_refused(tmp_path):
+    write_zip(tmp_path / "x.zip", {"a.jpg": b"a" * 999, "b.jpg": b"b" * 999})
+    (tmp_path / "x.zip").write_bytes((tmp_path / "x.zip").read_bytes()[500:])
+    with pytest.raises(ValueError, match=r"x\.zip \(\d+ bytes\) cannot be read"):
+        unpack({image: tmp_path / image.image_id for image in list_members(tmp_path)})
+
+
+def test_an_archive_with_a_member_without_a_name_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.jpg", b"a")
+        archive.infolist()[0].filename = ""  # the list is written last
+    with pytest.raises(ValueError, match=r"x\.zip \(\d+ bytes\) cannot be read"):
+        list_members(tmp_path)
+
+
+def test_a_full_disk_is_not_taken_for_a_broken_archive(tmp_path):
+    write_zip(tmp_path / "x.zip", {"a.jpg": b"a"})
+    (image,) = list_members(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        unpack({image: tmp_path / "nowhere" / "a"})
+
+
 def test_an_archive_with_a_password_is_refused(tmp_path):
     write_zip(tmp_path / "x.zip", {"a.jpg": b"secret"})
     content = bytearray((tmp_path / "x.zip").read_bytes())

@@ -17,7 +17,7 @@ def main() -> None:
     try:
         with replacing(folder) as new:
             gather(ISIC_2018, new)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(f"In params.yaml, under data, now set   external: {{isic2018: {folder}}}")
 

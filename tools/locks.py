@@ -75,6 +75,8 @@ def main() -> None:
         sys.exit(f"ERROR: {error}")
     try:
         found = release_dead(repo)
+    except OSError as error:
+        sys.exit(f"DVC must be able to write in this folder; {error}; see its rights, and room.")
     except LockError:  # the system takes it from who dies, so whoever has it lives
         owner = Path(repo.tmp_dir, "lock").read_text().strip()
         found = {False: set(), True: {f"process {owner}"}}

@@ -15,7 +15,8 @@ from lesions.cohort import count_images
 from lesions.ingestion import find_metadata
 from lesions.medmnist import find_arrays
 from lesions.metadata import read_metadata
-from lesions.params import ParamsError, parse_params
+from lesions.params import ParamsError, parse_params, read_text
+from lesions.taxonomy import CODES
 
 PARAMS = Path("params.yaml")
 WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
@@ -52,11 +53,13 @@ def use(name: str) -> None:
 
 def find(name: str) -> tuple[str, str]:
     """Give the place and the text of the profile `name`, or of `params.yaml` where it is empty."""
-    if not PARAMS.is_file():
-        sys.exit(f"{PARAMS} must exist; run from the repository's folder")
+    try:
+        current = read_text(PARAMS)
+    except ParamsError as error:
+        sys.exit(str(error))
     files = {file.stem: file for file in Path("profiles").glob("*.yaml")}
     if not name:
-        return str(PARAMS), PARAMS.read_text()
+        return str(PARAMS), current
     if name == "demo":
         return f"{PARAMS} as committed", ask("git", "show", f"HEAD:{PARAMS}")
     if name not in files:
@@ -110,6 +113,7 @@ def _check_neighbors(settings) -> None:
             counts = pd.Series(count_images(data.n_images))
         else:
             counts = read_metadata(find_metadata(data.path))["dx"].value_counts()
+            counts = counts.reindex(CODES, fill_value=0)
     except ValueError as error:
         sys.exit(f"{error} Nothing was changed.")
     if counts.min() <= balance.n_neighbors:

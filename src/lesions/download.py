@@ -89,7 +89,13 @@ def download(
     """
     known = (sha256 or read_lock(lock).get(url, "")).lower() or None
     place = cache_folder() / hashlib.sha256(url.encode()).hexdigest()[:16]
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except NotADirectoryError as error:
+        raise DownloadError(
+            f"{CACHE} must name a folder, or one that can be made; {cache_folder()} is a file, or "
+            "lies below one; name another."
+        ) from error
     fetch = partial(_fetch, part=place / f"{name}.part", sha256=known, patience=patience)
     with _alone(place):
         try:
@@ -144,12 +150,15 @@ def read_lock(lock: Path) -> dict[str, str]:
         return {}
     try:
         content = yaml.safe_load(lock.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise DownloadError(f"{lock} must be YAML; {error}; run 'git checkout {lock}'.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DownloadError(
+            f"{lock} must be YAML in UTF-8; {error}; run 'git checkout {lock}', or delete it if it "
+            "was never committed."
+        ) from error
     if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
         raise DownloadError(
             f"{lock} must have lines of url: SHA-256; it has something else; run "
-            f"'git checkout {lock}'."
+            f"'git checkout {lock}', or delete it if it was never committed."
         )
     return content
 

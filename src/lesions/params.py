@@ -14,6 +14,7 @@ from lesions.taxonomy import PARTITIONS
 
 SMALLEST_INPUT = 32  # px: below it keras.applications builds neither VGG16 nor ResNet50
 LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
+LONGEST_DOWNLOAD = 200  # bytes; file systems allow 255, and a half-done one has a longer name
 SAID_OF_THE_STUDY = ("measured", "published", *PARTITIONS)
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]  # from 2**63 on TensorFlow takes none for a number
@@ -24,7 +25,19 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that also reads 1e-05, as DVC writes it, as a number (YAML 1.2)."""
+    """PyYAML's safe loader that also reads 1e-05, as DVC writes it, as a number (YAML 1.2).
+
+    As DVC's, it refuses a key that stands twice, of which PyYAML would take the last.
+    """
+
+    def construct_mapping(self, node, deep=False):
+        """Give the mapping of a node; refuse a key that stands twice."""
+        keys = [key.value for key, _ in node.value]
+        twice = [key for place, key in enumerate(keys) if key in keys[:place]]
+        if twice:
+            problem = f"the key {twice[0]} stands twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_mapping(node, deep=deep)
 
 
 Loader.add_implicit_resolver(
@@ -84,6 +97,12 @@ class Data(Section):
             raise ValueError("source: url needs the files to download, {url, sha256}, in 'files'")
         named = {}
         for file in self.files:
+            if len(file.name.encode()) > LONGEST_DOWNLOAD:
+                raise ValueError(
+                    f"the file name that a URL in 'files' ends in may have {LONGEST_DOWNLOAD} "
+                    f"bytes; that of {file.url} has {len(file.name.encode())}; rename the file on "
+                    "the server"
+                )
             if not file.name or file.name in named:
                 other = named.get(file.name)
                 raise ValueError(
@@ -290,11 +309,25 @@ def read_params(path: Path) -> Params:
     ParamsError
         If the file is missing, is no YAML, or breaks the schema; every breach has its own line.
     """
+    return parse_params(read_text(path), place=str(path))
+
+
+def read_text(path: Path) -> str:
+    """Give the text of a params file.
+
+    Raises
+    ------
+    ParamsError
+        If there is no such file, or it is not UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path} must exist; run from the repository's folder") from None
-    return parse_params(text, place=str(path))
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{path} must be text in UTF-8; byte {error.start + 1} is not; save it as UTF-8"
+        ) from None
 
 
 def parse_params(text: str, *, place: str) -> Params:

@@ -1,5 +1,7 @@
 """Photographs in zip archives: listed, and unpacked one by one."""
 
+import errno
+import lzma
 import shutil
 import zipfile
 import zlib
@@ -11,6 +13,14 @@ from tqdm import tqdm
 
 from lesions.folder import Image, is_hidden, is_image, walk
 
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,  # a password, or a way to pack that is not known here
+    IndexError,  # a member without a name
+)
 # HAM10000's images have some 300 kB, the ISIC's largest 30 MB; ISIC 2020 has 23 GB in all.
 LARGEST_IMAGE = 64 * 2**20  # bytes, unpacked
 LARGEST_SET = 64 * 2**30  # bytes, all images of a set together
@@ -125,7 +135,10 @@ def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except (*BROKEN, OSError) as error:
+        # A place before the file's start, and bzip2's own word for damage; all else is the disk's.
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):
+            raise
         raise ValueError(
             f"a zip archive below data.path must be whole and without a password; {path} "
             f"({path.stat().st_size} bytes) cannot be read: {error}; fetch it again, or unpack it "
