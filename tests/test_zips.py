@@ -101,7 +101,7 @@ def test_an_archive_with_a_member_without_a_name_is_refused(tmp_path):
         list_members(tmp_path)
 
 
-def test_a_full_disk_is_not_taken_for_a_broken_archive(tmp_path):
+def test_a_target_that_cannot_be_written_is_not_taken_for_a_broken_archive(tmp_path):
     write_zip(tmp_path / "x.zip", {"a.jpg": b"a"})
     (image,) = list_members(tmp_path)
     with pytest.raises(FileNotFoundError):
