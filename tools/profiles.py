@@ -120,8 +120,8 @@ def _check_neighbors(settings) -> None:
         sys.exit(
             f"balance.n_neighbors must be below the number of images of every diagnosis; it is "
             f"{balance.n_neighbors}, and {counts.idxmin()} has {counts.min()} images, those to "
-            "test on included; bring more images, lower it, or, where every diagnosis has some, use "
-            "balance.method: random. Nothing was changed."
+            "test on included; bring more images, lower it, or, where every diagnosis has some, "
+            "use balance.method: random. Nothing was changed."
         )
 
 
