@@ -35,7 +35,7 @@ from scipy import sparse
 from side_by_side import apart, report, spread
 
 from lesions.mixing import mix, mix_rows
-from lesions.networks import build_head, load_architecture
+from lesions.networks import load_architecture
 from lesions.networks.parts import join
 from lesions.runtime import keras, prepare_tensorflow, tf
 from lesions.training import train
@@ -81,10 +81,9 @@ def measured(way, batch_size, n_rows, epochs):
     rng = np.random.default_rng(SEED)
     images = rng.integers(0, 256, (N_IMAGES, SIZE, SIZE, 3), np.uint8)
     labels = rng.integers(0, 7, n_rows).astype(np.uint8)
-    frozen = load_architecture("cnn").frozen(
-        SIZE, input_size=SIZE, preprocessing="unit", backbone=None
-    )
-    network = join(frozen, build_head("cnn", frozen.output_shape[1:], HEAD))
+    architecture = load_architecture("cnn")
+    frozen = architecture.frozen(SIZE, input_size=SIZE, preprocessing="unit")
+    network = join(frozen, architecture.trainable(frozen.output_shape[1:], **HEAD))
     product = products_per_second()
     ends = []
     settings = {"learning_rate": LEARNING_RATE, "batch_size": batch_size, "epochs": epochs}

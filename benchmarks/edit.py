@@ -22,7 +22,7 @@ from side_by_side import apart, report, seconds, spread
 from study import copy_repository, run, write_photographs
 
 from lesions.mixing import load_mixing
-from lesions.networks import build_head, load_architecture
+from lesions.networks import load_architecture
 from lesions.runtime import keras, prepare_tensorflow
 
 DROPOUTS = (0.4, 0.5, 0.6, 0.2, 0.1)
@@ -85,13 +85,14 @@ def run_cell(settings, model, dropout, n_timed, n_rows):
     prepare_tensorflow(seed=settings["seed"], threads=settings["threads"])
     chosen = settings["models"][model]
     size = chosen["input_size"]
-    frozen = load_architecture(model).frozen(
+    architecture = load_architecture(model)
+    frozen = architecture.frozen(
         size,
         input_size=size,
         preprocessing=chosen["preprocessing"],
         backbone=chosen["backbone"],
     )
-    head = build_head(model, frozen.output_shape[1:], chosen["head"] | {"dropout": dropout})
+    head = architecture.trainable(frozen.output_shape[1:], **chosen["head"] | {"dropout": dropout})
     rng = np.random.default_rng(settings["seed"])
     images = rng.uniform(0, 255, (n_timed, size, size, 3)).astype(np.float32)
     labels = rng.integers(0, 7, n_timed)

@@ -29,7 +29,7 @@ from side_by_side import report, spread
 from lesions.balance import mixing_matrix
 from lesions.features import extract_features
 from lesions.mixing import mix
-from lesions.networks import build_head, load_architecture
+from lesions.networks import load_architecture
 from lesions.networks.parts import standardised
 from lesions.runtime import keras, prepare_tensorflow
 from lesions.training import train
@@ -69,13 +69,14 @@ def measure(model, seed):
         images, np.arange(n_images), labels, method="adasyn", n_neighbors=5, seed=seed
     )
     keras.utils.set_random_seed(seed)
-    frozen = load_architecture(model).frozen(
+    architecture = load_architecture(model)
+    frozen = architecture.frozen(
         SIZE,
         input_size=SIZE,
         preprocessing="imagenet",
         backbone={"weights": "random", "pooling": pooling},
     )
-    head = build_head(model, frozen.output_shape[1:], HEAD)
+    head = architecture.trainable(frozen.output_shape[1:], **HEAD)
     initial = head.get_weights()
 
     start = time.perf_counter()

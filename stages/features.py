@@ -18,12 +18,7 @@ def main():
     model = params.models[paths.name]
     prepare_tensorflow(seed=params.seed, threads=params.threads)
     images = np.load(paths.images, mmap_mode="r")
-    frozen = load_architecture(model.architecture).frozen(
-        images.shape[1],
-        input_size=model.input_size,
-        preprocessing=model.preprocessing,
-        backbone=model.backbone and dict(model.backbone),
-    )
+    frozen = load_architecture(model.architecture).frozen(images.shape[1], **model.of_frozen_part())
     save_network(frozen, paths.features / "frozen.keras")
     if model.backbone is None:
         return

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lesions.archive import load_network, save_network
 from lesions.mixing import load_mixing, mix_rows, over_all_images
-from lesions.networks import build_head
+from lesions.networks import load_architecture
 from lesions.networks.parts import join, standardised
 from lesions.resume import digest
 from lesions.runtime import keras, prepare_tensorflow
@@ -28,8 +28,8 @@ def main():
     val = np.flatnonzero(partition == "val")
     mixing, labels = load_mixing(paths.mixing)
     frozen = load_network(paths.features / "frozen.keras")
-    head_settings = model.head.model_dump(exclude_none=True)
-    head = build_head(model.architecture, frozen.output_shape[1:], head_settings)
+    architecture = load_architecture(model.architecture)
+    head = architecture.trainable(frozen.output_shape[1:], **model.of_head())
     if model.backbone is None:
         images = np.load(paths.images, mmap_mode="r")
         mixing = over_all_images(mixing, np.flatnonzero(partition == "train"), len(images))

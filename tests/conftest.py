@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from lesions.demo import write_demo
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("LESIONS_SHARED", ROOT / ".." / "shared")).resolve()
+
+# A shell ignores Ctrl-C in what it starts in the background, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -28,12 +28,16 @@ CONTENTS = {
     ),
     "an empty file": (b"", r"the file is empty \(0 bytes\)"),
     "a PNG": (PNG, rf"its {len(PNG)} bytes are no JPEG, they begin with b'\\x89PNG"),
+    "a file without 500 bytes of its midst": (
+        WHOLE[:HALF] + WHOLE[HALF + 500 :],
+        "its pixels are damaged, libjpeg says: Corrupt JPEG data: ",
+    ),
     "no image between start and end": (b"\xff\xd8\xff\xd9", "its 4 bytes cannot be decoded"),
 }
 
 
 @pytest.mark.parametrize(("content", "fault"), CONTENTS.values(), ids=CONTENTS)
-def test_a_file_that_is_no_complete_jpeg_is_refused(tmp_path, content, fault):
+def test_a_file_that_is_no_complete_jpeg_is_refused(tmp_path, capfd, content, fault):
     (tmp_path / "whole.jpg").write_bytes(WHOLE)
     (tmp_path / "broken.jpg").write_bytes(content)
     files = {name: tmp_path / f"{name[:-2]}.jpg" for name in ("whole 1", "broken 2", "broken 3")}
@@ -43,6 +47,7 @@ def test_a_file_that_is_no_complete_jpeg_is_refused(tmp_path, content, fault):
     )
     with pytest.raises(ValueError, match=message):
         refuse_broken(files)
+    assert "JPEG" not in capfd.readouterr().err  # what libjpeg says, without a file's name
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import functools
 import http.server
+import inspect
 import sys
 import threading
 import types
@@ -8,8 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from lesions.networks import build_head, cnn, load_architecture, resnet50, vgg16
+from lesions.networks import cnn, load_architecture, resnet50, vgg16
 from lesions.networks.parts import frozen_backbone, join, standardised
+from lesions.params.architectures import list_architectures, read_signature
 from lesions.runtime import keras
 
 RANDOM = {"weights": "random", "pooling": "average"}
@@ -66,20 +68,20 @@ def test_the_cnn_is_built_as_the_paper_says():
 
 
 def test_the_cnns_frozen_part_is_the_division_by_255():
-    frozen = cnn.frozen(32, input_size=32, preprocessing="unit", backbone=None)
+    frozen = cnn.frozen(32, input_size=32, preprocessing="unit")
     assert frozen.weights == []
     np.testing.assert_allclose(frozen(photographs()), photographs() / 255, rtol=1e-6)
 
 
 def test_an_image_of_another_size_is_brought_to_the_input_size():
-    frozen = cnn.frozen(16, input_size=32, preprocessing="unit", backbone=None)
+    frozen = cnn.frozen(16, input_size=32, preprocessing="unit")
     grey = np.full((1, 16, 16, 3), 51, np.float32)  # 51 / 255 = 0.2, at any size
     np.testing.assert_allclose(frozen(grey), np.full((1, 32, 32, 3), 0.2), rtol=1e-6)
 
 
-def test_the_cnn_refuses_a_backbone():
-    with pytest.raises(ValueError, match="cnn has no backbone; set backbone: null, preprocessing:"):
-        freeze(cnn)
+def test_the_cnn_has_no_preprocessing_of_imagenet():
+    with pytest.raises(ValueError, match="cnn must have preprocessing: unit; it is imagenet"):
+        cnn.frozen(32, input_size=32, preprocessing="imagenet")
 
 
 def test_the_cnn_refuses_an_image_that_its_sets_would_halve_to_nothing():
@@ -163,11 +165,6 @@ def test_imagenet_preprocessing_of_vgg16_is_bgr_less_the_mean_colour():
 def test_too_small_an_input_is_refused():
     with pytest.raises(ValueError, match=r"input_size must suit VGG16; it is 16; .* least 32x32"):
         freeze(vgg16, size=16, input_size=16)
-
-
-def test_a_backbone_must_be_given():
-    with pytest.raises(ValueError, match=r"VGG16 must have a backbone, .*; set backbone: {weights"):
-        freeze(vgg16, backbone=None)
 
 
 # Weights
@@ -275,7 +272,7 @@ def test_a_download_of_something_else_is_told(website, own_keras_home):
     assert (own_keras_home / "models").is_dir()  # and nothing in the user's own
 
 
-# Architectures by name, and their heads
+# Architectures by name, and what they take
 
 
 def test_architectures_are_found_by_name():
@@ -298,32 +295,15 @@ def test_a_file_without_the_two_functions_is_told(monkeypatch):
         load_architecture("half")
 
 
-@pytest.mark.parametrize(
-    ("name", "head"),
-    [
-        ("cnn", {"filters": [4], "dense_units": [8], "dropout": 0.1}),
-        ("vgg16", {"dense_units": [8], "dropout": 0.1}),
-    ],
-)
-def test_a_head_is_built_by_its_architecture(name, head):
-    network = build_head(name, (4, 4, 3) if name == "cnn" else (5,), head)
-    assert network.output_shape == (None, 7)
-    assert {x.rate for x in network.layers if type(x).__name__ == "Dropout"} == {0.1}
-
-
-def test_a_setting_that_the_architecture_does_not_take_is_named():
-    message = (
-        r"head of architecture vgg16 must have dense_units, dropout, and nothing else; it has "
-        r"filters, dense_units, dropout: .*'filters'; correct the model's head in params\.yaml"
-    )
-    with pytest.raises(ValueError, match=message):
-        build_head("vgg16", (5,), {"filters": [4], "dense_units": [8], "dropout": 0.1})
-
-
-def test_a_setting_that_the_architecture_needs_is_named():
-    message = r"cnn must have filters, dense_units, dropout, .*: missing a required .*'filters'"
-    with pytest.raises(ValueError, match=message):
-        build_head("cnn", (4, 4, 3), {"dense_units": [8], "dropout": 0.1})
+@pytest.mark.parametrize("function", ["frozen", "trainable"])
+@pytest.mark.parametrize("name", list_architectures())
+def test_what_is_read_from_a_file_is_what_python_itself_makes_of_it(name, function):
+    real = inspect.signature(getattr(load_architecture(name), function))
+    read = read_signature(name, function)
+    assert list(read.parameters) == list(real.parameters)
+    assert [one.kind for one in read.parameters.values()] == [
+        one.kind for one in real.parameters.values()
+    ]
 
 
 # Standardising

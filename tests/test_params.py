@@ -1,10 +1,12 @@
 import copy
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lesions.params import File, ParamsError, read_params
+from lesions.params import ParamsError, architectures, read_params
+from lesions.params.data import File
 
 ROOT = Path(__file__).parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -228,6 +230,78 @@ def test_without_a_backbone_there_are_no_features_to_standardise(refuse):
     assert "standardise: true needs a backbone's features, and backbone is null" in message
 
 
+BACKBONE = {"weights": "random", "pooling": "average"}
+DENSE = {"dense_units": [8], "dropout": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        ("cnn", {"backbone": BACKBONE}, "of architecture cnn must have no backbone; set backbone:"),
+        ("vgg16", {"backbone": None, "preprocessing": "unit", "standardise": False}, "have a back"),
+        ("cnn", {"head": DENSE}, "must have filters, dense_units, dropout; it has dense_units, "),
+        ("cnn", {"head": DENSE | {"filters": None}}, "missing a required .*'filters'"),
+        ("vgg16", {"head": DENSE | {"filters": [8]}}, "must have dense_units, dropout; it has fil"),
+        ("cnn", {"input_size": 15, "head": DENSE | {"filters": [2] * 4}}, "at least 16 px for 4 "),
+    ],
+)
+def test_what_an_architecture_cannot_be_built_from_is_refused(refuse, model, changes, message):
+    refused = refuse(lambda params: params["models"][model].update(changes))
+    assert refused.startswith("1 setting(s) in ")
+    assert re.search(f"  models.{model}: Value error, .*{message}", refused)
+
+
+@pytest.fixture
+def own_networks(tmp_path, monkeypatch):
+    """Take architectures from a folder of their own; their signatures are not kept."""
+    monkeypatch.setattr(architectures, "NETWORKS", tmp_path)
+    monkeypatch.setattr(architectures, "read_signature", architectures.read_signature.__wrapped__)
+    (tmp_path / "parts.py").write_text("def built(layers, shape, *, width, depth=2): ...")
+    return tmp_path
+
+
+IMPORTED = "from lesions.networks.parts import built"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("def trainable(shape, *, width, depth: int = 3): ...", "(shape, *, width, depth=None)"),
+        ("def trainable(shape, width): ...", "(shape, width)"),
+        ("def trainable(shape, **head): ...", "(shape, **head)"),
+        (f"{IMPORTED}\ntrainable = partial(built, 5)", "(shape, *, width, depth=None)"),
+        (f"{IMPORTED} as b\ntrainable = functools.partial(b, 5)", "(shape, *, width, depth=None)"),
+        (f"{IMPORTED} as trainable", "(layers, shape, *, width, depth=None)"),
+        (
+            f"{IMPORTED}\nhalf = partial(built, 5)\ntrainable = partial(half, width=3)",
+            "(shape, *, width=None, depth=None)",
+        ),
+    ],
+)
+def test_what_an_architecture_takes_is_read_without_importing_it(own_networks, code, expected):
+    (own_networks / "mine.py").write_text(code)
+    assert str(architectures.read_signature("mine", "trainable")) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "",
+            r"networks/mine\.py must define trainable\(\), or take it from lesions\.networks",
+        ),
+        ("trainable = 5", r"must define trainable\(\)"),
+        ("trainable = make()", r"must define trainable\(\)"),
+        ("from elsewhere import trainable", r"must define trainable\(\)"),
+        ("def trainable(:", r"networks/mine\.py must be Python; .*line 1"),
+    ],
+)
+def test_an_architecture_that_cannot_be_read_is_told(own_networks, code, message):
+    (own_networks / "mine.py").write_text(code)
+    with pytest.raises(ValueError, match=message):
+        architectures.read_signature("mine", "trainable")
+
+
 def test_every_breach_has_its_own_line(refuse):
     def break_three(params):
         params["seed"] = -1
@@ -251,10 +325,13 @@ def test_what_is_no_yaml_is_told_with_the_line(tmp_path, content):
         read_params(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("content", ["", "# nothing", "- seed", "seed"])
-def test_a_file_without_settings_is_told(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [("", "nothing"), ("# nothing", "nothing"), ("- seed", "a list"), ("seed", "a str")],
+)
+def test_a_file_without_settings_is_told(tmp_path, content, found):
     (tmp_path / "params.yaml").write_text(content)
-    with pytest.raises(ParamsError, match="the file: "):
+    with pytest.raises(ParamsError, match=f"must have settings, .*; it has {found}; params"):
         read_params(tmp_path / "params.yaml")
 
 

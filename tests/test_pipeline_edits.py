@@ -1,6 +1,6 @@
 """What DVC runs anew after an edit; the tests build on one another, in order, in one clone.
 
-The clone begins with one model, tested on the first of two folds; ResNet50 is added and dropped.
+The clone begins with one model, tested on the first of two folds; a wider one is added and dropped.
 """
 
 import io
@@ -13,7 +13,7 @@ import pytest
 from lesions.demo import write_demo
 from lesions.taxonomy import METADATA
 
-MODELS = ("cnn", "resnet50")
+MODELS = ("cnn", "wide")
 OF_A_MODEL = ("features", "train", "predict", "calibrate", "evaluate", "mistakes")
 OF_AN_EXTERNAL_SET = ("predict_external", "evaluate_external")
 GATHER = ["compare", "report", "card"]
@@ -36,15 +36,11 @@ def reproduced(clone):
 
 def test_a_new_model_is_one_entry_and_only_it_runs(reproduced):
     def add(params):
-        params["models"]["resnet50"] = params["models"]["cnn"] | {
-            "architecture": "resnet50",
-            "backbone": {"weights": "random", "pooling": "average"},
-            "preprocessing": "imagenet",
-            "head": {"dense_units": [8], "dropout": 0.3},
-        }
+        head = {"filters": [8, 8], "dense_units": [8], "dropout": 0.3}
+        params["models"]["wide"] = params["models"]["cnn"] | {"head": head}
 
     reproduced.edit(add)
-    assert sorted(reproduced.repro()) == sorted([*(f"{s}@resnet50" for s in OF_A_MODEL), *GATHER])
+    assert sorted(reproduced.repro()) == sorted([*(f"{s}@wide" for s in OF_A_MODEL), *GATHER])
     table = pd.read_csv(reproduced.folder / "plots/comparison.csv")
     assert table["model"].tolist() == list(MODELS)
 
@@ -81,7 +77,7 @@ def test_external_photographs_are_tested_on_and_nothing_is_trained_anew(reproduc
 
 def test_what_is_dropped_leaves_the_comparison_and_nothing_else_runs(reproduced):
     def drop(params):
-        del params["models"]["resnet50"]
+        del params["models"]["wide"]
         params["data"]["external"] = {}
 
     reproduced.edit(drop)

@@ -16,7 +16,9 @@ SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 # Their values are tracked as params; as deps they would retrain everything at each new option.
-TRACKED_AS_PARAMS = {"src/lesions/stage.py", "src/lesions/params.py"}
+TRACKED_AS_PARAMS = {"src/lesions/stage.py"} | {
+    file.relative_to(ROOT).as_posix() for file in (SRC / "lesions/params").glob("*.py")
+}
 ARCHITECTURES = {
     f"src/lesions/networks/{file.stem}.py"
     for file in (SRC / "lesions/networks").glob("*.py")

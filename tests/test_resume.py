@@ -163,7 +163,7 @@ def test_a_digest_follows_from_the_code_that_is_loaded(inputs, tmp_path, monkeyp
     assert len({before, with_module, digest("", inputs)}) == 3
 
 
-@pytest.mark.parametrize("name", ["lesions.stage", "lesions.params", "lesion", "numpy.mine"])
+@pytest.mark.parametrize("name", ["lesions.stage", "lesions.params.data", "lesion", "numpy.mine"])
 def test_a_digest_does_not_follow_from_settings_code_or_other_packages(
     inputs, tmp_path, monkeypatch, name
 ):

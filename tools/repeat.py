@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from lesions.balance import mixing_matrix
 from lesions.comparison import IN_SHORT
-from lesions.params import Split
+from lesions.params.schema import Split
 from lesions.split import partition_images
 from lesions.stage import read_params, read_scores
 from lesions.tables import read_table

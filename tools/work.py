@@ -13,7 +13,8 @@ from lesions.folder import list_files
 from lesions.ingestion import find_metadata
 from lesions.medmnist import find_arrays
 from lesions.metadata import read_metadata
-from lesions.params import Balance, Model, Params, Split
+from lesions.params.models import Model
+from lesions.params.schema import Balance, Params, Split
 from lesions.taxonomy import N_CLASSES
 from lesions.zips import list_members
 

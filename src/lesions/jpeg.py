@@ -10,12 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from lesions.cores import n_workers
+from lesions.held import hold_stderr
 
 # ITU-T T.81, B.1.1.2: 0xFF and a byte that is neither stuffing, fill nor a restart marker.
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 START = b"\xff\xd8"
 START_OF_SCAN = b"\xff\xda"
 END_OF_IMAGE = b"\xff\xd9"
+# How libjpeg's warnings begin after which pixels are not those of the photograph.
+DAMAGE = re.compile(rb"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression")
 # px; that is 300 MB of RGB. A header of few bytes can ask for 60 times as much.
 MAX_PIXELS = 100_000_000
 # SOF0 to SOF15; DHT, JPG and DAC lie among them and begin no frame.
@@ -24,6 +27,9 @@ FRAMES = {b"\xff%c" % code for code in range(0xC0, 0xD0) if code not in (0xC4, 0
 
 def refuse_broken(files: Mapping[str, Path]) -> None:
     """Decode every file, in `n_workers` threads, and refuse those that are not complete JPEGs.
+
+    libjpeg conceals damage within a file; it says so on stderr alone, without the file's name. Only
+    where it did are the files decoded once more, one at a time, to find which.
 
     Parameters
     ----------
@@ -35,10 +41,16 @@ def refuse_broken(files: Mapping[str, Path]) -> None:
     ValueError
         Where a file is no complete JPEG; the message counts them and names the first.
     """
-    with ThreadPoolExecutor(n_workers()) as pool:
+    with ThreadPoolExecutor(n_workers()) as pool, hold_stderr(DAMAGE) as (said, stderr):
         faults = pool.map(find_fault, files.values())
-        bar = tqdm(faults, total=len(files), desc="decode", unit="image", disable=None)
-        broken = [(place, fault) for place, fault in zip(files, bar, strict=True) if fault]
+        bar = tqdm(faults, total=len(files), desc="decode", unit="image", disable=None, file=stderr)
+        faults = list(bar)
+        damaged = bool(said())
+    if damaged:
+        faults = [
+            fault or find_damage(path) for fault, path in zip(faults, files.values(), strict=True)
+        ]
+    broken = [(place, fault) for place, fault in zip(files, faults, strict=True) if fault]
     if broken:
         place, fault = broken[0]
         raise ValueError(
@@ -47,12 +59,23 @@ def refuse_broken(files: Mapping[str, Path]) -> None:
         )
 
 
+def find_damage(path: Path) -> str:
+    """Say what libjpeg finds damaged between the markers of a JPEG; nothing where all is well.
+
+    Damage that decodes to something is not seen; a JPEG has no checksum.
+    """
+    with hold_stderr(DAMAGE) as (said, _):
+        find_fault(path)
+        found = said()
+    return f"its pixels are damaged, libjpeg says: {found[0]}" if found else ""
+
+
 def find_fault(path: Path) -> str:
     """Say what is wrong with a JPEG file; nothing where it decodes completely.
 
     cv2.imread fills the rest of a truncated file with grey and only prints a warning. imdecode of
     OpenCV 5.0 refuses it, but promises nothing, so the end of the image is looked for as well; what
-    follows that end is harmless. Damage that leaves the markers is not seen: libjpeg conceals it.
+    follows that end is harmless. Damage that leaves the markers is not seen, see `find_damage`.
     """
     data = path.read_bytes()
     if not data:

@@ -29,7 +29,7 @@ def digest(settings: str, inputs: Iterable[Path]) -> str:
     code = [
         Path(module.__file__)
         for name, module in sorted(sys.modules.items())
-        if name.startswith("lesions.") and name not in ("lesions.stage", "lesions.params")
+        if name.startswith("lesions.") and name.split(".")[1] not in ("stage", "params")
     ]
     total = hashlib.sha256(settings.encode())
     for path in [*inputs, *code]:

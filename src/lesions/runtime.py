@@ -3,36 +3,17 @@
 Every module of ours that needs them imports this one first, so that nothing else starts them.
 """
 
-import contextlib
 import os
-import sys
-import tempfile
+import re
+
+from lesions.held import hold_stderr
 
 # Hides C++ log lines only, such as the missing GPU's; what fails still raises. The user's wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow logs before its own log level holds (tensorflow/tensorflow#100442).
+INFORMATION = re.compile(rb"I0000|WARNING: All log messages before absl::InitializeLog\(\)")
 
-
-@contextlib.contextmanager
-def _without_information_lines():
-    """Hold back what C++ writes to stderr and pass on all but the information lines.
-
-    TensorFlow logs before its own log level holds (tensorflow/tensorflow#100442).
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        stderr = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            held.seek(0)
-            noise = (b"I0000", b"WARNING: All log messages before absl::InitializeLog()")
-            os.write(2, b"".join(line for line in held if not line.startswith(noise)))
-
-
-with _without_information_lines():
+with hold_stderr(INFORMATION):
     import keras
     import tensorflow as tf
 

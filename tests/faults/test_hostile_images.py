@@ -58,6 +58,7 @@ def png(height, width):
 NO_JPEG = r"its \d+ bytes are no JPEG, they begin with b'"
 CUT = r"cut off after \d+ bytes, before the end of the image"
 NOT_DECODED = r"its \d+ bytes cannot be decoded"
+DAMAGED = r"its pixels are damaged, libjpeg says: "
 TOO_LARGE = r"its header says [\d,]+ × [\d,]+ pixels, and 100,000,000 in all are the most"
 SIDES = (np.array([30_000, 30_000]), np.array([65_535, 65_535]), np.array([10_001, 10_000]))
 
@@ -97,6 +98,23 @@ REFUSED = (
         "four components in the header of three": (header(9, b"\4"), NOT_DECODED),
         "no frame": (WHOLE[:FRAME] + WHOLE[WHOLE.index(b"\xff\xda") :], NOT_DECODED),
         "no scan": (WHOLE[: WHOLE.index(b"\xff\xda")] + b"\xff\xd9", NOT_DECODED),
+    }
+    | {
+        f"a {name} JPEG {damage}": (content[:900] + new + content[900 + gone :], DAMAGED)
+        for name, content in (("baseline", WHOLE), ("progressive", PROGRESSIVE))
+        for damage, new, gone in (
+            ("without 100 bytes of its midst", b"", 100),
+            ("with 100 bytes of its midst twice", content[800:900], 0),
+            ("with zeros in its midst", bytes(100), 100),
+            ("with a restart where none is due", b"\xff\xd3", 0),
+        )
+    }
+    | {
+        f"{height} × {width} px in the header of 48 × 64": (
+            header(5, struct.pack(">HH", height, width)),
+            DAMAGED,
+        )
+        for height, width in ((480, 64), (49, 64), (20, 64), (48, 640), (48, 65), (48, 16))
     }
     | {
         f"a {kind}": (encode(kind), NO_JPEG)
@@ -183,6 +201,7 @@ READ = (
             encode("MPO", save_all=True, append_images=[PHOTOGRAPH], quality=95),
             PIXELS,
         ),
+        "0xff before its end": (WHOLE[:-2] + b"\xff" * 99 + WHOLE[-2:], PIXELS),
         "zeros behind it": (WHOLE + bytes(9999), PIXELS),
         "a script behind it": (WHOLE + b"<?php system('id'); ?>", PIXELS),
         "an archive behind it": (WHOLE + b"PK\x05\x06" + bytes(18), PIXELS),

@@ -13,7 +13,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lesions.params import Loader, Params, ParamsError, parse_params
+from lesions.params import Params, ParamsError, parse_params
+from lesions.params.loader import Loader
 
 ROOT = Path(__file__).parents[2]
 GOOD = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"), Loader)

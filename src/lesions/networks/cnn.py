@@ -6,14 +6,16 @@ from lesions.networks.parts import classifier, pixels, unit
 from lesions.runtime import keras
 
 
-def frozen(
-    image_size: int, *, input_size: int, preprocessing: str, backbone: dict | None
-) -> keras.Model:
-    """Build the preprocessing alone: nothing else is frozen."""
-    if backbone is not None or preprocessing != "unit":
-        raise ValueError(
-            "architecture cnn has no backbone; set backbone: null, preprocessing: unit"
-        )
+def frozen(image_size: int, *, input_size: int, preprocessing: str) -> keras.Model:
+    """Build the preprocessing alone: nothing else is frozen.
+
+    Raises
+    ------
+    ValueError
+        If `preprocessing` is not `unit`: only a backbone has one of its own.
+    """
+    if preprocessing != "unit":
+        raise ValueError(f"architecture cnn must have preprocessing: unit; it is {preprocessing}")
     inputs, values = pixels(image_size, input_size)
     return keras.Model(inputs, unit(values), name="frozen")
 

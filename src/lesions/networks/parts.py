@@ -71,7 +71,7 @@ def frozen_backbone(
     *,
     input_size: int,
     preprocessing: str,
-    backbone: dict | None,
+    backbone: dict,
 ) -> keras.Model:
     """Build preprocessing, a network of `keras.applications` without its top, and pooling.
 
@@ -90,13 +90,8 @@ def frozen_backbone(
     Raises
     ------
     ValueError
-        If there is no backbone, its input is too small, or its weights cannot be had or do not fit.
+        If the input is too small for it, or its weights cannot be had or do not fit.
     """
-    if backbone is None:
-        raise ValueError(
-            f"{application.__name__} must have a backbone, and backbone is null; "
-            f"set backbone: {{weights: imagenet, pooling: average}}"
-        )
     inputs, values = pixels(image_size, input_size)
     values = own_preprocessing(values) if preprocessing == "imagenet" else unit(values)
     network = _with_weights(application, (input_size, input_size, 3), backbone["weights"])

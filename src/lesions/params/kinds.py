@@ -1,0 +1,32 @@
+"""What the values of settings are made of."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]  # from 2**63 on TensorFlow takes none for a number
+Share = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+# A flag begins with a hyphen, so a name may not.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)]
+
+
+class Section(BaseModel):
+    """A part of the file: no unknown key, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def refuse_equal_in_lower_case(what: str, names: Iterable[str]) -> None:
+    """Raise ValueError where two names differ by case alone."""
+    known = {}
+    for name in names:
+        other = known.setdefault(name.lower(), name)
+        if other != name:
+            raise ValueError(
+                f"{what} must differ by more than case, which file names on macOS and Windows do "
+                f"not tell apart; found {other} and {name}; rename one of them"
+            )
