@@ -1,7 +1,8 @@
 """Stage `encode`: give every diagnosis its label and every row the path of its photograph."""
 
 from lesions.folder import find_images
-from lesions.metadata import encode_labels, read_metadata
+from lesions.labels import encode_labels
+from lesions.metadata import read_metadata
 from lesions.stage import read_paths
 from lesions.taxonomy import METADATA
 

@@ -10,7 +10,8 @@ from lesions.external import as_test_part, describe_external, refuse_same_files
 from lesions.folder import find_images
 from lesions.images import resize_images
 from lesions.ingestion import ingest_folder
-from lesions.metadata import encode_labels, read_metadata
+from lesions.labels import encode_labels
+from lesions.metadata import read_metadata
 from lesions.stage import read_params, read_paths
 from lesions.tables import read_table
 from lesions.taxonomy import METADATA

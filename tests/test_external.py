@@ -14,7 +14,8 @@ import yaml
 from lesions.demo import write_demo
 from lesions.external import as_test_part, describe_external, refuse_same_files
 from lesions.folder import find_images
-from lesions.metadata import encode_labels, read_metadata
+from lesions.labels import encode_labels
+from lesions.metadata import read_metadata
 from lesions.taxonomy import METADATA
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,8 @@ import pytest
 
 from lesions.folder import find_images
 from lesions.ingestion import find_metadata, ingest_folder
-from lesions.metadata import encode_labels, read_metadata
+from lesions.labels import encode_labels
+from lesions.metadata import read_metadata
 from lesions.taxonomy import CODES, COLUMNS, METADATA, PARTS
 
 SHARED = Path(os.environ.get("LESIONS_SHARED", Path(__file__).parents[1] / ".." / "shared"))

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 import vl_convert
 from made_up_study import make_picture, make_study, write_study
 
-from lesions.charts import intervals, stacked_bars
 from lesions.panels import draw
 from lesions.params import read_params
 from lesions.report import as_data_uri, read, render
-from lesions.taxonomy import CODES, NOT_A_MEDICAL_DEVICE
+from lesions.taxonomy import NOT_A_MEDICAL_DEVICE
 from lesions.vega import CONFIG, model_colours
 
 ROOT = Path(__file__).parents[1]
@@ -270,25 +268,6 @@ def test_every_colour_of_the_charts_is_one_of_the_page(html):
     used = set(re.findall(r"var\((--[a-z0-9-]+)\)", html))
     for scheme in re.findall(r":root \{(.*?)\}", html, re.DOTALL):
         assert used <= set(re.findall(r"(--[a-z0-9-]+):", scheme))
-
-
-def test_bars_keep_the_order_of_the_table_and_leave_out_nothing():
-    table = pd.DataFrame({"sex": ["male", "female"], "dx": ["nv", "nv"], "n_images": [0, 3]})
-    spec = stacked_bars(table, "sex")
-    assert spec["encoding"]["y"]["sort"] == ["male", "female"]
-    assert spec["data"]["values"] == [{"sex": "female", "dx": "nv", "n_images": 3, "place": 5}]
-    assert CODES[5] == "nv"
-
-
-def test_a_score_without_interval_is_a_dot_alone():
-    rows = [
-        {"name": "a", "model": "m", "value": 0.5, "low": None, "high": None},
-        {"name": "b", "model": "m", "value": None, "low": None, "high": None},
-    ]
-    spec = intervals(pd.DataFrame(rows), {"m": "red"}, title="score")
-    assert [row["name"] for row in spec["data"]["values"]] == ["a"]
-    svg = vl_convert.vegalite_to_svg(spec | {"width": 300})
-    assert not re.search(r"mark-rule role-mark[^>]*><line", svg)
 
 
 def test_wide_pictures_shrink_in_proportion():

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lesions import charts
+from lesions import counts, dots, lines
 
 MEASURES = {
     "accuracy": "accuracy",
@@ -43,22 +43,22 @@ def draw(inputs: Mapping, colours: Mapping[str, str]) -> dict[str, dict]:
     """
     details, curves = inputs["details"], inputs["learning_curves"]
     drawn = {
-        f"cohort-{name}": charts.stacked_bars(inputs["cohort"][name], name.removesuffix("_by_dx"))
+        f"cohort-{name}": counts.stacked_bars(inputs["cohort"][name], name.removesuffix("_by_dx"))
         for name in COHORT
     }
-    drawn["balance"] = charts.paired_bars(inputs["balance"]["before"], inputs["balance"]["after"])
+    drawn["balance"] = counts.paired_bars(inputs["balance"]["before"], inputs["balance"]["after"])
     for measure in ("accuracy", "loss"):
-        drawn[f"learning-{measure}"] = charts.learning_curves(curves, measure, colours)
+        drawn[f"learning-{measure}"] = lines.learning_curves(curves, measure, colours)
     for measure in ("accuracy", "balanced_accuracy"):
         table = pd.concat(t.assign(model=model) for model, t in inputs["referral"].items())
-        drawn[f"referral-{measure}"] = charts.referral(table, measure, colours)
+        drawn[f"referral-{measure}"] = lines.referral(table, measure, colours)
     for model in details:
         roc, precision = inputs["roc"][model], inputs["precision_recall"][model]
         drawn |= {
-            f"confusion-{model}": charts.confusion_matrix(details[model]["confusion"]),
-            f"roc-{model}": charts.curves(roc, "false_positive_rate", "sensitivity", chance=True),
-            f"precision-{model}": charts.curves(precision, "sensitivity", "ppv", chance=False),
-            f"reliability-{model}": charts.reliability(inputs["reliability"][model]),
+            f"confusion-{model}": counts.confusion_matrix(details[model]["confusion"]),
+            f"roc-{model}": lines.curves(roc, "false_positive_rate", "sensitivity", chance=True),
+            f"precision-{model}": lines.curves(precision, "sensitivity", "ppv", chance=False),
+            f"reliability-{model}": lines.reliability(inputs["reliability"][model]),
         }
     return drawn | _interval_charts(details, inputs["external"], colours)
 
@@ -84,7 +84,7 @@ def _interval_charts(details, external, colours):
         sets += [(name, m, found["headline"]["balanced_accuracy"]) for m, found in scores.items()]
     rows = {"in-short": short, **groups, "leakage": leakage, "external": sets if external else []}
     return {
-        name: charts.intervals(
+        name: dots.intervals(
             pd.DataFrame([{"name": n, "model": m, **v} for n, m, v in found]),
             colours,
             title="score" if name == "in-short" else "balanced accuracy",
