@@ -3,6 +3,7 @@
 Source: Yang et al., "MedMNIST v2", Sci Data 10:41, 2023; sizes 64 to 224 px are those of MedMNIST+.
 """
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,20 @@ SIZES = (28, 64, 128, 224)  # px
 # As close to the arrays' own pixels as a JPEG comes.
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 100]
 JPEG += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+# What zipfile, zlib and numpy raise of damage: RuntimeError of flags that ask for a password or for
+# what zipfile cannot do (NotImplementedError), the last three of an array's header.
+DAMAGE = (
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    SyntaxError,
+    OverflowError,
+    tokenize.TokenError,
+)
 
 
 def find_arrays(path: Path) -> Path:
@@ -28,8 +43,13 @@ def find_arrays(path: Path) -> Path:
     Raises
     ------
     ValueError
-        Where there is none, or more than one.
+        Where there is none, or more than one, or `path` is another file.
     """
+    if path.is_file() and path.suffix.lower() != ".npz":
+        raise ValueError(
+            f"data.path must be a dermamnist*.npz, or a folder with one; {path} is a file of "
+            "another kind; name the .npz in data.path, or download it from medmnist.com."
+        )
     if path.is_file():
         return path
     found = sorted(path.glob("dermamnist*.npz"))
@@ -85,7 +105,7 @@ def _read(file) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Give partition, images and labels in turn, checked; only one partition is in memory."""
     try:
         # Pickle would run what it holds. Opened here: of a broken file np.load closes nothing.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, _open(stream) as arrays:
             keys = [f"{part}_{kind}" for part in PARTITIONS for kind in ("images", "labels")]
             missing = [key for key in keys if key not in arrays]
             if missing:
@@ -94,15 +114,35 @@ def _read(file) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
                 images, labels = arrays[f"{partition}_images"], arrays[f"{partition}_labels"]
                 _check(partition, images, labels)
                 yield partition, images, labels.reshape(-1)
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
+        header = isinstance(error, (SyntaxError, tokenize.TokenError))
+        words = "an array's header cannot be read" if header else str(error) or "it breaks off"
         raise ValueError(
-            f"data.path must be DermaMNIST's arrays as MedMNIST gives them; {file} is not: {error};"
+            f"data.path must be DermaMNIST's arrays as MedMNIST gives them; {file} is not: {words};"
             " download it again from medmnist.com."
         ) from error
 
 
+def _open(stream):
+    """Give the arrays of an archive; refuse one that is damaged, before a header is believed."""
+    start = stream.read(4)
+    if start not in (b"PK\3\4", b"PK\5\6"):  # of which numpy would say that it holds pickled data
+        raise ValueError("it is no .npz, which is a zip archive" if start else "it is empty")
+    stream.seek(0)
+    arrays = np.load(stream, allow_pickle=False)
+    methods = {member.compress_type for member in arrays.zip.infolist()}
+    if not methods <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ValueError("it is compressed as no .npz is")
+    damaged = arrays.zip.testzip()  # or memory is asked for what a damaged header states
+    if damaged:
+        raise ValueError(f"{damaged} in it is damaged")
+    return arrays
+
+
 def _check(partition, images, labels):
     """Refuse arrays of another shape, type or range."""
+    if isinstance(images, bytes) or isinstance(labels, bytes):
+        raise ValueError(f"{partition}_images and {partition}_labels must be numpy's arrays")
     shape = images.shape
     if images.dtype != np.uint8 or shape[1:] not in {(size, size, 3) for size in SIZES}:
         raise ValueError(
