@@ -7,17 +7,22 @@ import subprocess
 import sys
 import textwrap
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import yaml
-from served import serving
+from served import serve, serving
 
 from lesions.download import DownloadError, Patience, cache_folder, download, read_lock
 
 BODY = os.urandom(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 QUICK = Patience(tries=3, wait=0.01, connect=2, read=0.5, slowest=10_000)
+BROKE_OFF = (
+    r"in 1 tries .*; 150000 bytes are kept in .*\.part; run again later, and it goes on from "
+    "there, or fetch it in a browser"
+)
 
 
 @pytest.fixture
@@ -66,7 +71,7 @@ def test_after_a_cut_only_the_rest_is_sent(fetch, server):
 
 
 def test_another_process_goes_on_where_one_broke_off(fetch, server):
-    with pytest.raises(DownloadError, match=r"in 1 tries .*; 150000 bytes are kept in .*\.part;"):
+    with pytest.raises(DownloadError, match=BROKE_OFF):
         fetch("cut", patience=QUICK._replace(tries=1))
     assert kept() == ["photos.zip.part", "photos.zip.part.version"]
     assert fetch("whole").read_bytes() == BODY
@@ -178,8 +183,48 @@ def test_what_will_not_change_is_told_at_once(fetch, server, code, message):
 
 def test_a_server_that_is_not_there_is_told_after_some_tries(server, tmp_path):
     address = server.at.rpartition(":")[0] + ":1/a.zip"
-    with pytest.raises(DownloadError, match=r"in 3 tries it was not, at last: ConnectionError"):
+    message = (
+        r"in 3 tries it was not, at last: ConnectionError: Failed to establish a new connection: "
+        r"\[Errno \d+\] Connection refused; nothing of it came; run again later, or fetch it in a "
+        r"browser and set data\.source: folder \(.*\), as README\.md says\.$"
+    )
+    with pytest.raises(DownloadError, match=message):
         download(address, "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
+
+
+def test_each_try_that_fails_is_told_with_when_the_next_one_comes(fetch, server, capsys):
+    with pytest.raises(DownloadError):
+        fetch("503, cut, trickle")
+    first, second = capsys.readouterr().err.splitlines()
+    url = f"{server.at}/in/photos.zip was not sent whole"
+    assert first == f"{url}: 503 Service Unavailable; try 2 of 3 comes in 0.01 s."
+    # A wait doubles each time. The whole has 300,000 bytes, of which half came.
+    cut = "ProtocolError: IncompleteRead(150000 bytes read, 150000 more expected)"
+    assert second == f"{url}: {cut}; try 3 of 3 comes in 0.02 s."
+
+
+def test_a_try_that_fails_is_told_before_the_wait(fetch, monkeypatch):
+    told = []
+    monkeypatch.setattr(sys.stderr, "write", lambda _: told.append(time.monotonic()))
+    fetch("503, whole", patience=QUICK._replace(wait=0.5))
+    assert time.monotonic() - told[0] >= 0.5
+
+
+def test_of_a_connection_that_breaks_off_its_innermost_cause_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LESIONS_DOWNLOADS", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Silent(BaseHTTPRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+
+    with (
+        serve(Silent) as silent,
+        pytest.raises(DownloadError, match="without response; nothing of"),
+    ):
+        download(f"{silent.at}/a.zip", "a.zip", lock=tmp_path / "lock.yaml", patience=QUICK)
+    cause = "ConnectionError: Remote end closed connection without response; try 2 of 3 comes in"
+    assert cause in capsys.readouterr().err
 
 
 def test_a_cache_that_cannot_be_a_folder_is_told(server, tmp_path, monkeypatch):
@@ -273,7 +318,8 @@ def test_a_disk_that_fills_up_is_told_and_the_download_goes_on_later(fetch, serv
         pytest.skip("a small disk cannot be mounted here; that needs root")
     try:
         os.environ["LESIONS_DOWNLOADS"] = str(folder / "cache")  # the fixture puts it back
-        message = r"room for the download; .*small/cache/\w+ has \d+ bytes free, .* make room, or"
+        message = r"room for the download; .*small/cache/\w+ has \d+ bytes free, .*; make room"
+        message += ", and it goes on from there, or" if plan == "no length" else ", or"
         with pytest.raises(DownloadError, match=message):
             fetch(plan)
         assert "photos.zip" not in kept()

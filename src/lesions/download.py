@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from tqdm import tqdm
 CACHE = "LESIONS_DOWNLOADS"  # the environment variable that names another cache folder
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # disk full, quota, limit of a file's size
 CHUNK = 1 << 20  # bytes
+ELSEWHERE = (
+    "fetch it in a browser and set data.source: folder (for a set to test on, data.external), as "
+    "README.md says"
+)
 
 # Side by side with dvc.lock, and no dep or out of any stage. As an out DVC would delete it before
 # each run, and with it what it protects; as a dep, the run that adds a line would change its own
@@ -187,9 +192,7 @@ def _fetch(url, output_file, _pooch, *, part, sha256, patience):
     """
     patience = patience or Patience()
     with _Session() as session:
-        for n in range(patience.tries):
-            if n:
-                time.sleep(patience.wait * 2 ** (n - 1))
+        for n in range(1, patience.tries + 1):
             try:
                 _receive(session, url, part, known=sha256 is not None, patience=patience)
                 break
@@ -201,17 +204,37 @@ def _fetch(url, output_file, _pooch, *, part, sha256, patience):
                     "and proxy are right."
                 ) from error
             except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as e:
-                reason = f"{type(e).__name__}: {e}"
+                reason = f"{type(e).__name__}: {_innermost(e)}"
             except requests.RequestException as error:
                 raise DownloadError(f"{url} must be a URL that can be asked; {error}.") from error
-        else:
-            have = part.stat().st_size if part.exists() else 0
-            raise DownloadError(
-                f"{url} must be sent whole; in {patience.tries} tries it was not, at last: {reason}"
-                f"; {have} bytes are kept in {part}; run again later, and it goes on from there."
-            )
+            if n == patience.tries:
+                raise _given_up(url, part, reason, tries=n)
+            wait = patience.wait * 2 ** (n - 1)
+            said = f"{url} was not sent whole: {reason}; try {n + 1} of {patience.tries}"
+            print(f"{said} comes in {wait:g} s.", file=sys.stderr)
+            time.sleep(wait)
     part.replace(output_file)
     _validator(part).unlink(missing_ok=True)
+
+
+def _innermost(error) -> str:
+    """Give what a failed connection comes down to, without the layers that tell of one another."""
+    parts = (*error.args, getattr(error, "reason", None))
+    within = [part for part in parts if isinstance(part, Exception)]
+    if within:
+        return _innermost(within[-1])
+    return str(error).rpartition("): ")[2]  # what comes before names the connection
+
+
+def _given_up(url, part, reason, *, tries):
+    """Say what was tried, what there is of the file, and the ways out."""
+    have = part.stat().st_size if part.exists() else 0
+    kept = f"{have} bytes are kept in {part}" if have else "nothing of it came"
+    again = "run again later, and it goes on from there" if have else "run again later"
+    return DownloadError(
+        f"{url} must be sent whole; in {tries} tries it was not, at last: {reason}; {kept}; "
+        f"{again}, or {ELSEWHERE}."
+    )
 
 
 class _AgainError(Exception):
@@ -287,7 +310,7 @@ def _refuse_status(url, answer, part):
     if code in (404, 410):
         advice = "look for the file's new address"
     elif code in (401, 403, 407):
-        advice = "it wants a permission: fetch it in a browser and set data.source: folder"
+        advice = f"it wants a permission: {ELSEWHERE}"
     else:
         advice = "see what a browser shows there"
     raise DownloadError(f"{url} must be there; the server says {said}; {advice}.")
@@ -354,8 +377,9 @@ def _no_room(part, total):
     """Say where the disk is full and how much it must hold."""
     have = part.stat().st_size if part.exists() else 0
     needed = "more" if total is None else f"{total - have} bytes more, {total} in all"
+    room = "make room, and it goes on from there" if have else "make room"
     return DownloadError(
         f"there must be room for the download; {part.parent} has "
         f"{shutil.disk_usage(part.parent).free} bytes free, and {part.name} ({have} bytes so far) "
-        f"needs {needed}; make room, or name another folder in {CACHE}; it goes on from there."
+        f"needs {needed}; {room}, or name another folder in {CACHE}."
     )
