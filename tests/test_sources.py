@@ -176,6 +176,18 @@ def test_isics_test_photographs_become_a_folder_for_external(
     assert len(list(Path("data/isic2018").iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "found"), [((), "none"), (("a", "b"), "a b"), (("--help",), "--help")]
+)
+def test_isics_test_photographs_want_one_folder(monkeypatch, tmp_path, words, found):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tools/isic2018.py", *words])
+    message = f"^One folder must be named, .* found {found}; run 'python tools/isic2018.py data/isi"
+    with pytest.raises(SystemExit, match=message):
+        runpy.run_path(str(ROOT / "tools/isic2018.py"), run_name="__main__")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_users_own_addresses_are_downloaded(ingest, small_world):
     with serving(b"") as server:
         metadata = (small_world / METADATA).read_bytes()

@@ -55,6 +55,10 @@ def test_an_unknown_profile_is_refused_with_those_that_there_are(profiles):
     assert message in profiles("use", "papr", fails=True)
 
 
+def test_without_a_verb_those_that_there_are_are_told(profiles):
+    assert "the verb must be use, check, moved or record; found ''" in profiles(fails=True)
+
+
 def test_bad_settings_are_refused_before_anything_runs(clone, profiles):
     clone.edit(lambda params: params["split"].update(test_sise=0.2))
     assert "split.test_sise: no such setting" in profiles("use", "", fails=True)

@@ -13,6 +13,11 @@ from lesions.whole import replacing
 
 def main() -> None:
     """Fill the folder, or leave it as it was."""
+    if len(sys.argv) != 2 or not sys.argv[1] or sys.argv[1].startswith("-"):
+        sys.exit(
+            "One folder must be named, which receives the photographs; found "
+            f"{' '.join(sys.argv[1:]) or 'none'}; run 'python tools/isic2018.py data/isic2018'."
+        )
     folder = Path(sys.argv[1])
     try:
         with replacing(folder) as new:

@@ -171,7 +171,7 @@ def record(name: str) -> None:
 
 def main() -> None:
     """Run the verb that the first argument names."""
-    verb, name = sys.argv[1], (sys.argv[2:] or [""])[0]
+    verb, name, *_ = (*sys.argv[1:], "", "")
     if verb == "use":
         use(name)
     elif verb == "check":
