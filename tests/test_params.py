@@ -463,6 +463,15 @@ def test_two_downloads_with_one_name_are_refused(refuse, second, message):
     assert message in refuse(lambda params: params["data"].update(source="url", files=files))
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://[::1/a.zip", "http://[v/a.zip", "a.zip"])
+def test_what_is_no_url_is_refused_by_its_own_words(refuse, url):
+    files = [{"url": url, "sha256": None}]
+    message = refuse(lambda params: params["data"].update(source="url", files=files))
+    assert message.count("\n") == 1
+    assert message.endswith(f"; found {url!r}")
+    assert "  data.files.0.url: " in message
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path):
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(f"{text}\nseed: 43\n")

@@ -18,6 +18,15 @@ class File(Section):
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S+$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
 
+    @field_validator("url")
+    @classmethod
+    def _is_one(cls, url: str) -> str:
+        try:
+            urlsplit(url)
+        except ValueError as error:  # of a bracket that is never closed, for one
+            raise ValueError(f"it must be a URL, and is none: {error}") from None
+        return url
+
     @property
     def name(self) -> str:
         """The file name that the URL ends in; '' where it ends in none."""
