@@ -14,7 +14,10 @@ import pytest
 import yaml
 from served import serve, serving
 
-from lesions.download import DownloadError, Patience, cache_folder, download, read_lock
+from lesions.cache import DownloadError, cache_folder
+from lesions.data_lock import read_lock
+from lesions.download import download
+from lesions.transfer import Patience
 
 BODY = os.urandom(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -335,7 +338,8 @@ def test_a_file_too_large_for_the_limit_is_told_and_taken_up_later(server, tmp_p
     script = f"""
         import resource
         from pathlib import Path
-        from lesions.download import DownloadError, download
+        from lesions.cache import DownloadError
+        from lesions.download import download
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
         try:

@@ -17,7 +17,7 @@ import yaml
 from served import serve, serving
 
 from lesions import sources
-from lesions.download import DownloadError, cache_folder
+from lesions.cache import DownloadError, cache_folder
 from lesions.folder import find_images
 from lesions.ingestion import ingest_folder
 from lesions.kaggle_client import download_archive

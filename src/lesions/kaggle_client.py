@@ -4,7 +4,7 @@ import importlib
 import zipfile
 from pathlib import Path
 
-from lesions.download import hold_to_lock
+from lesions.data_lock import hold_to_lock
 from lesions.whole import beside, remove
 
 WAYS_OUT = (

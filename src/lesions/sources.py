@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from lesions.download import cache_folder, download
+from lesions.cache import cache_folder
+from lesions.download import download
 from lesions.kaggle_client import download_archive
 from lesions.medmnist import find_arrays, write_photographs
 from lesions.taxonomy import METADATA, PARTS
