@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lesions.params import ParamsError, architectures, read_params
+from lesions.params import ParamsError, architectures, parse_params, read_params
 from lesions.params.data import File
 
 ROOT = Path(__file__).parents[1]
@@ -217,6 +217,17 @@ def test_there_is_always_a_test_part(refuse):
 def test_by_column_needs_a_column(refuse, column):
     message = refuse(lambda params: params["split"].update(by="column", column=column))
     assert "by: column needs the name of the metadata's column in 'column'" in message
+
+
+def test_temperature_scaling_needs_images_set_aside(refuse):
+    message = refuse(setting(("split", "cal_size"), 0.0))
+    assert "temperature needs images that are set aside for it, and split.cal_size is 0" in message
+    # The metadata's own parts may have some, and without scaling none are needed.
+    for section, settings in (("split", {"by": "column", "column": "p"}), ("calibrate", {})):
+        params = copy.deepcopy(COMMITTED)
+        params["split"]["cal_size"] = 0.0
+        params[section] |= settings or {"method": "none"}
+        assert parse_params(yaml.safe_dump(params), place="params.yaml").split.cal_size == 0
 
 
 def test_without_a_backbone_there_is_no_imagenet_preprocessing(refuse):

@@ -125,6 +125,16 @@ class Params(Section):
         return models
 
     @model_validator(mode="after")
+    def _calibration_has_images(self) -> Self:
+        given = self.split.cal_size > 0 or self.split.by == "column"
+        if self.calibrate.method == "temperature" and not given:
+            raise ValueError(
+                "calibrate.method: temperature needs images that are set aside for it, and "
+                "split.cal_size is 0; raise that, or set calibrate.method: none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _models_on_sets_have_names_of_their_own(self) -> Self:
         names = {model.lower(): model for model in self.models}
         stages = {}  # DVC joins with '-', and of two stages with one name it drops the first
