@@ -41,6 +41,7 @@ WHERE = $(or $(SCHEDULER),$(filter-out 1,$(JOBS)))
 repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, JOBS=2 runs two at once
 	@$(if $(WHERE),,$(BIN)/python tools/locks.py)
 	@$(BIN)/python tools/profiles.py use $(PROFILE)
+	@$(BIN)/python tools/restore.py
 	$(BIN)/$(if $(WHERE),python tools/parallel.py $(WHERE),dvc repro)
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
@@ -59,6 +60,7 @@ repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many fo
 
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page
 	@$(BIN)/python tools/locks.py
+	@$(BIN)/python tools/restore.py
 	$(BIN)/dvc repro report
 
 test: $(STAMP)  ## Run the tests, all but the slow ones of tests/faults

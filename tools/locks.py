@@ -6,11 +6,12 @@ processes that run no more, and stops where one still runs.
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from dvc.exceptions import NotDvcRepoError
+from dvc.exceptions import DvcException, PrettyDvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.utils.serialize import dump_yaml, load_yaml, parse_yaml_for_update
@@ -67,19 +68,28 @@ def sort_recorded(repo: Repo, order: list[str]) -> None:
         os.replace(new, LOCK)
 
 
-def main() -> None:
-    """Say whose locks lie in this folder; drop those of the dead, stop at those of the living."""
+@contextmanager
+def told() -> Iterator[None]:
+    """Stop with a sentence where DVC cannot read what is here, or may not write in it."""
     try:
-        repo = Repo()
-    except NotDvcRepoError as error:
+        yield
+    except DvcException as error:
+        if isinstance(error, PrettyDvcException):  # a file of its own with a fault: say the line
+            error.__pretty_exc__()
         sys.exit(f"ERROR: {error}")
-    try:
-        found = release_dead(repo)
     except OSError as error:
         sys.exit(f"DVC must be able to write in this folder; {error}; see its rights, and room.")
-    except LockError:  # the system takes it from who dies, so whoever has it lives
-        owner = Path(repo.tmp_dir, "lock").read_text().strip()
-        found = {False: set(), True: {f"process {owner}"}}
+
+
+def main() -> None:
+    """Say whose locks lie in this folder; drop those of the dead, stop at those of the living."""
+    with told():
+        repo = Repo()
+        try:
+            found = release_dead(repo)
+        except LockError:  # the system takes it from who dies, so whoever has it lives
+            owner = Path(repo.tmp_dir, "lock").read_text().strip()
+            found = {False: set(), True: {f"process {owner}"}}
     for who in sorted(found[False]):
         print(f"{who} runs no more; its locks are dropped, and what it left undone runs again")
     if found[True]:

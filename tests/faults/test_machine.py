@@ -244,3 +244,36 @@ def test_a_training_on_a_full_disk_goes_on_where_it_stood_and_ends_with_the_same
     kept = study.folder / (place if what == "--model" else "models/cnn.keras")
     assert kept.read_bytes() == model
     assert not (study.folder / ".resume/cnn").exists()
+
+
+def test_an_output_is_brought_back_whole_or_not_at_all(tmp_path, small_disk):
+    def restore(code):
+        done = subprocess.run(
+            [sys.executable, ROOT / "tools/restore.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    drawn, tmp = tmp_path / "drawn", tmp_path / ".dvc/tmp"
+    stage = 'cmd: "head -c 300000 /dev/urandom > drawn", outs: [drawn]'
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{draw: {{{stage}}}}}")
+    tmp.mkdir(parents=True)
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+    dvc = [sys.executable, "-m", "dvc", "repro", "--quiet"]
+    subprocess.run(dvc, cwd=tmp_path, check=True)
+    content = drawn.read_bytes()
+    drawn.unlink()
+    small_disk(tmp, 100)
+    said = restore(1)
+    assert said.startswith("DVC must be able to write in this folder; [Errno 28] No space left")
+    assert said.endswith("see its rights, and room.\n")
+    assert not drawn.exists()
+    assert not any(tmp.glob("restore*"))
+    subprocess.run(["mount", "-o", "remount,ro", tmp], check=True)
+    assert "Read-only file system" in restore(1)
+    subprocess.run(["mount", "-o", f"remount,rw,size={10 * 1024}k", tmp], check=True)
+    assert restore(0) == "drawn: 1 missing file(s) brought back from DVC's cache\n"
+    assert drawn.read_bytes() == content
