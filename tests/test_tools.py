@@ -1,9 +1,16 @@
 """The helpers of the Makefile, run in a clone."""
 
+import os
 import shutil
+import socket
 import sys
+from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
+
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+import data_checks
 
 
 @pytest.fixture
@@ -125,6 +132,120 @@ def test_a_diagnosis_without_an_image_is_told_before_anything_runs(clone, profil
     (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows))
     clone.edit(lambda params: params["data"].update(source="folder", path=str(tmp_path)))
     assert "akiec has 0 images" in profiles("check", fails=True)
+
+
+@pytest.mark.parametrize("source", ["demo", "dataverse"])
+def test_a_data_path_that_is_not_there_is_told_though_nothing_is_read_from_it(
+    clone, profiles, source
+):
+    clone.edit(lambda params: params["data"].update(source=source, path="nowhere"))
+    said = profiles("check", fails=True)
+    assert said == (
+        "data.path must be a folder or a file, for DVC watches it whatever data.source is; nowhere "
+        "is not there; set data.path in params.yaml, to data/source for one. Nothing was changed.\n"
+    )
+
+
+def test_a_data_path_that_holds_the_repository_is_told_before_dvc_hashes_it(clone, profiles):
+    clone.edit(lambda params: params["data"].update(path=".."))
+    said = profiles("check", fails=True)
+    assert said == (
+        "data.path must lie apart from what stages, DVC and Git write; .. holds "
+        f"{clone.folder.resolve()}/.dvc; set data.path in params.yaml to a folder of its own, as "
+        "data/source is. Nothing was changed.\n"
+    )
+
+
+def test_a_pipe_among_external_photographs_is_told_before_dvc_waits_for_it(clone, profiles):
+    os.mkfifo(clone.folder / "data/source/a.jpg")
+    clone.edit(lambda params: params["data"].update(path="src", external={"isic": "data/source"}))
+    said = profiles("check", fails=True)
+    (clone.folder / "data/source/a.jpg").unlink()
+    assert said == (
+        "every file in data.external.isic must be one that DVC can hash; 1 in data/source are not, "
+        "first data/source/a.jpg, a named pipe; rename, move or delete such files. Nothing was "
+        "changed.\n"
+    )
+
+
+def test_all_that_dvc_knows_as_written_by_stages_is_known_to_the_check(clone, monkeypatch):
+    clone.edit(lambda params: params["data"].update(external={"isic": "data/source"}))
+    monkeypatch.chdir(clone.folder)
+    outputs = set(data_checks.list_outputs(["cnn", "vgg16", "isic"]))
+    known = {out.def_path for out in Repo(str(clone.folder)).index.outs}
+    clone.run("git", "checkout", "--quiet", ".")
+    assert "metrics/evaluation/vgg16_on_isic.json" in known
+    assert known <= outputs
+
+
+@pytest.mark.parametrize(
+    ("folder", "how"),
+    [
+        (".", "holds"),
+        ("data", "holds"),
+        ("/", "holds"),
+        ("data/source/../raw", "is"),
+        ("link", "is"),
+        ("data/raw/HAM10000_images_part_1", "lies in"),
+        ("data/features/cnn", "is"),
+        ("models", "holds"),
+        (".git/annex", "lies in"),
+    ],
+)
+def test_a_folder_that_a_run_would_change_is_refused(tmp_path, monkeypatch, folder, how):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("data/raw")
+    written = ("data/raw", "data/labels.csv", "data/features/cnn", "models/cnn.keras", ".git")
+    outputs = [str(tmp_path / path) for path in written]
+    message = f"^data.path must lie apart from what stages, DVC and Git write; {folder} {how} /"
+    with pytest.raises(ValueError, match=message):
+        data_checks.refuse_overlap(folder, outputs, setting="data.path", place="p.yaml")
+    for apart in ("data/source", "data/features/mine", "models/mine", "elsewhere", "../elsewhere"):
+        data_checks.refuse_overlap(apart, outputs, setting="data.path", place="p.yaml")
+
+
+def bind(path):
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.bind(path)
+
+
+NOT_HASHED = {
+    "a link to nothing": lambda folder: os.symlink("/nowhere/at/all", f"{folder}/x"),
+    "a link to itself": lambda folder: os.symlink("x", f"{folder}/x"),
+    "a link to a device": lambda folder: os.symlink("/dev/zero", f"{folder}/x"),
+    "a named pipe": lambda folder: os.mkfifo(f"{folder}/x"),
+    "a socket": lambda folder: bind(f"{folder}/x"),
+    "a name that is not UTF-8": lambda folder: Path(folder, "x\udcff").touch(),
+}
+
+
+@pytest.mark.parametrize("make", NOT_HASHED.values(), ids=NOT_HASHED)
+def test_what_dvc_cannot_hash_is_refused(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    deep = tmp_path / "mine/below"
+    deep.mkdir(parents=True)
+    (deep / "a.jpg").touch()
+    make("mine/below")
+    message = (
+        "^every file in data.path must be one that DVC can hash; 1 in mine are not, first mine/"
+    )
+    with pytest.raises(ValueError, match=message):
+        data_checks.refuse_not_hashed("mine", setting="data.path")
+
+
+def test_what_dvc_hashes_or_passes_over_is_let_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").touch()
+    for folder in ("mine/.git", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        os.mkfifo(tmp_path / folder / "pipe")
+    (tmp_path / "mine/a.jpg").symlink_to("../a.jpg")
+    (tmp_path / "mine/Läsion.jpg").touch()
+    (tmp_path / "mine/folder").symlink_to("../elsewhere")  # DVC does not look in there
+    data_checks.refuse_not_hashed("mine", setting="data.path")
+    monkeypatch.chdir("elsewhere")  # outside its repository DVC looks into everything
+    with pytest.raises(ValueError, match="a named pipe"):
+        data_checks.refuse_not_hashed(str(tmp_path / "mine"), setting="data.path")
 
 
 def test_an_external_set_that_is_there_passes(clone, profiles):

@@ -9,14 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
+from data_checks import check_data
 
-from lesions.cohort import count_images
-from lesions.ingestion import find_metadata
-from lesions.medmnist import find_arrays
-from lesions.metadata import read_metadata
 from lesions.params import ParamsError, parse_params, read_text
-from lesions.taxonomy import CODES
 
 PARAMS = Path("params.yaml")
 WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
@@ -68,7 +63,7 @@ def find(name: str) -> tuple[str, str]:
 
 
 def check(text: str, place: str) -> None:
-    """Stop, with `params.yaml` as it is, at bad settings and where a folder has no data."""
+    """Stop, with `params.yaml` as it is, at bad settings and where their data cannot be had."""
     try:
         settings = parse_params(text, place=place)
     except ParamsError as error:
@@ -80,49 +75,10 @@ def check(text: str, place: str) -> None:
                 f"models.{name}.backbone.weights must be imagenet, random or a file that is there; "
                 f"{weights} is not. Nothing was changed."
             )
-    data = settings.data
-    if data.source == "medmnist":
-        try:
-            find_arrays(Path(data.path))
-        except ValueError as error:
-            sys.exit(f"{error} Nothing was changed.")
-    folders = {f"data.external.{name}": folder for name, folder in data.external.items()}
-    if data.source == "folder":
-        folders = {"data.path": data.path} | folders
-    for setting, folder in folders.items():
-        try:
-            find_metadata(folder, setting=setting)
-        except (ValueError, OSError) as error:
-            part = "'The data' where to get it"
-            if setting != "data.path":
-                part = "'Photographs from elsewhere' what must lie there"
-            sys.exit(
-                f"{error}\nREADME.md says under {part}; if it lies elsewhere, set {setting} in "
-                f"{place}. Nothing was changed."
-            )
-    _check_neighbors(settings)
-
-
-def _check_neighbors(settings) -> None:
-    """Stop where the rarest diagnosis has too few images, as far as the data are here to count."""
-    data, balance = settings.data, settings.balance
-    if balance.method not in ("adasyn", "smote") or data.source not in ("demo", "folder"):
-        return
     try:
-        if data.source == "demo":
-            counts = pd.Series(count_images(data.n_images))
-        else:
-            counts = read_metadata(find_metadata(data.path))["dx"].value_counts()
-            counts = counts.reindex(CODES, fill_value=0)
-    except ValueError as error:
+        check_data(settings, place)
+    except (ValueError, OSError) as error:
         sys.exit(f"{error} Nothing was changed.")
-    if counts.min() <= balance.n_neighbors:
-        sys.exit(
-            f"balance.n_neighbors must be below the number of images of every diagnosis; it is "
-            f"{balance.n_neighbors}, and {counts.idxmin()} has {counts.min()} images, those to "
-            "test on included; bring more images, lower it, or, where every diagnosis has some, "
-            "use balance.method: random. Nothing was changed."
-        )
 
 
 def committed_profiles() -> list[str]:

@@ -152,6 +152,20 @@ def test_an_input_that_may_not_be_read_is_told(study, as_nobody_special):
     assert study.run("balance", before=as_nobody_special)[0] == 0
 
 
+def test_photographs_that_may_not_be_read_are_told_before_anything_runs(study, as_nobody_special):
+    shutil.copy(ROOT / "dvc.yaml", study.folder)
+    (study.folder / "data/source/locked").mkdir(mode=0)
+    check = [*as_nobody_special, sys.executable, ROOT / "tools/profiles.py", "check"]
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(check, cwd=study.folder, env=env, capture_output=True, text=True)
+    assert done.stderr == (
+        "every folder in data.path must be readable; data/source/locked is not: Permission denied; "
+        "see its rights. Nothing was changed.\n"
+    )
+    (study.folder / "data/source/locked").chmod(0o755)
+    subprocess.run(check, cwd=study.folder, env=env, check=True)
+
+
 @pytest.mark.parametrize("place", ["ro/p.csv", "ro/new/p.csv"])
 def test_a_disk_that_may_only_be_read_is_told(study, small_disk, place):
     small_disk(study.folder / "ro", 100, "ro")
