@@ -1,6 +1,7 @@
 """Made-up predictions that several tests share."""
 
 import numpy as np
+from scipy.special import softmax
 
 
 def world(seed=3, n_images=(30, 20, 40, 10, 50, 200, 15)):
@@ -18,3 +19,11 @@ def world(seed=3, n_images=(30, 20, 40, 10, 50, 200, 15)):
     probabilities[np.arange(len(labels)), largest] += 1 - probabilities.sum(axis=1)
     lesions = [f"{label}-{rng.integers(n_images[label])}" for label in labels]
     return labels, probabilities.round(2), np.array(lesions)
+
+
+def draw(n_images, *, sharpness=1.0, seed=0):
+    """Give labels drawn from a model's true probabilities, and those with logits × `sharpness`."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=2, size=(n_images, 7))
+    labels = (rng.gumbel(size=logits.shape) + logits).argmax(axis=1)
+    return labels, softmax(logits * sharpness, axis=1)

@@ -3,17 +3,7 @@ import pytest
 from made_up import world
 
 import lesions.bootstrap
-from lesions.bootstrap import (
-    Protocol,
-    draw_weights,
-    estimate,
-    estimates,
-    interval,
-    over_resamples,
-    score_images,
-)
-from lesions.metrics import CLASS_MEASURES, MEASURES, headline, per_class
-from lesions.taxonomy import CODES
+from lesions.bootstrap import draw_weights, estimate, estimates, interval, over_resamples
 
 
 def test_photographs_of_one_lesion_are_drawn_together_and_diagnoses_keep_their_lesions():
@@ -87,76 +77,3 @@ def test_what_drawing_makes_larger_is_moved_back_and_stays_a_share():
     assert moved["calibration_error"] == pytest.approx({"value": 0.1, "low": 0, "high": 0.28})
     other = estimates({"accuracy": 0.1}, {"accuracy": values}, confidence=0.9)
     assert other["accuracy"] == pytest.approx({"value": 0.1, "low": 0.02, "high": 0.38})
-
-
-def test_even_a_calibrated_models_error_lies_in_its_interval():
-    # Diagnoses drawn from the model's own probabilities: what error there is, is chance.
-    rng = np.random.default_rng(6)
-    probabilities = rng.dirichlet(np.full(7, 0.5), size=400)
-    labels = np.array([rng.choice(7, p=row) for row in probabilities])
-    scores, _ = score_images(labels, probabilities, np.arange(400), Protocol(200))
-    error = scores["calibration_error"]
-    assert error["low"] < error["value"] < error["high"]
-
-
-def test_the_interval_of_a_share_is_that_of_the_binomial():
-    # One class, 400 lesions of one image, 300 right:
-    # .75 ± 1.96 sqrt(.75 * .25 / 400) = .75 ± .0424.
-    probabilities = np.eye(7)[[5] * 300 + [4] * 100]
-    scores, _ = score_images(np.full(400, 5), probabilities, np.arange(400), Protocol(4000))
-    accuracy = scores["accuracy"]
-    assert accuracy["value"] == 0.75
-    assert [accuracy["low"], accuracy["high"]] == pytest.approx([0.7076, 0.7924], abs=0.005)
-
-
-def test_several_photographs_of_a_lesion_widen_the_interval():
-    # Four equal photographs of each of 100 lesions tell no more than one: the deviation is that of
-    # 100, .0433, so the interval is .75 ± .085, twice as wide as of 400 lesions.
-    probabilities = np.eye(7)[[5] * 300 + [4] * 100]
-    lesions = np.arange(400) // 4
-    scores, _ = score_images(np.full(400, 5), probabilities, lesions, Protocol(4000))
-    accuracy = scores["accuracy"]
-    assert [accuracy["low"], accuracy["high"]] == pytest.approx([0.665, 0.835], abs=0.012)
-
-
-def test_scores_have_the_point_values_and_intervals_around_them():
-    labels, probabilities, lesions = world()
-    scores, classes = score_images(labels, probabilities, lesions, Protocol(200))
-    points, of_classes = headline(labels, probabilities), per_class(labels, probabilities)
-    assert list(scores) == ["n_images", "n_lesions", *MEASURES]
-    assert scores["n_lesions"] == len(set(lesions))
-    for name in MEASURES:
-        assert scores[name]["value"] == points[name]
-        assert scores[name]["low"] < scores[name]["high"]
-    for name in ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro", "matthews"):
-        assert scores[name]["low"] < points[name] < scores[name]["high"]
-    assert list(classes) == list(CODES)
-    for label, dx in enumerate(CODES):
-        assert list(classes[dx]) == ["n_images", "n_lesions", *CLASS_MEASURES]
-        assert classes[dx]["n_images"] == np.sum(labels == label)
-        assert classes[dx]["n_lesions"] == len(set(lesions[labels == label]))
-        for name in CLASS_MEASURES:
-            assert classes[dx][name]["value"] == of_classes[dx][name]
-
-
-def test_in_fewer_draws_than_95_of_100_a_class_was_predicted_so_its_ppv_has_no_interval():
-    # One of 40 nv images is taken for df: it is missing from (39/40)^40 = 36 % of the resamples.
-    labels, predicted = np.full(41, 5), np.array([3] + [5] * 39 + [4])
-    labels[-1] = 4
-    _, classes = score_images(labels, np.eye(7)[predicted], np.arange(41), Protocol(200))
-    assert classes["df"]["ppv"] == {"value": 0, "low": None, "high": None}
-
-
-def test_a_class_of_two_lesions_leaves_the_means_over_classes_without_an_interval():
-    labels, probabilities, lesions = world()
-    few = (labels == 3).nonzero()[0][2:]  # all of df but its first two images
-    labels, probabilities, lesions = (
-        np.delete(a, few, axis=0) for a in (labels, probabilities, lesions)
-    )
-    lesions[labels == 3] = ["df-a", "df-b"]
-    scores, classes = score_images(labels, probabilities, lesions, Protocol(n_resamples=200))
-    for name in MEASURES:
-        is_mean = name == "balanced_accuracy" or name.endswith("_macro")
-        assert (scores[name]["low"] is None) == is_mean, name
-    assert all(classes["df"][name]["low"] is None for name in CLASS_MEASURES)
-    assert classes["nv"]["sensitivity"]["low"] is not None

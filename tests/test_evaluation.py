@@ -10,13 +10,13 @@ import pytest
 from made_up import world
 from sklearn.metrics import log_loss
 
-from lesions.calibration import apply_temperature
 from lesions.conformal import sets, thresholds
 from lesions.evaluation import evaluate, gather_test, make_tables
 from lesions.metrics import MEASURES, headline, per_class
 from lesions.questions import QUESTION_MEASURES
 from lesions.tables import to_json
 from lesions.taxonomy import CODES, PROBABILITIES
+from lesions.temperature import apply_temperature
 
 ROOT = Path(__file__).parents[1]
 NOT_CALIBRATED = {

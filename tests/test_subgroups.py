@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from made_up import world
 
-from lesions.bootstrap import Protocol, score_images
+from lesions.bootstrap import Protocol
 from lesions.metrics import MEASURES, headline
+from lesions.scores import score_images
 from lesions.subgroups import SUBGROUPS, age_bands, name_missing, score_leakage, score_subgroups
 from lesions.taxonomy import CODES, PROBABILITIES
 

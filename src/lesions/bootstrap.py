@@ -5,8 +5,8 @@ as many lesions as there are, with replacement, within each diagnosis, and measu
 brings all of its photographs. Photographs of one lesion are alike, so drawing images would make the
 intervals too narrow. The interval lies between the percentiles of what was measured. It says what
 other lesions of the same mix of diagnoses would give the same trained model: neither another
-training run nor other clinics are in it. With few lesions in a class it is too narrow, and with one
-or two, which hardly differ from one resample to the next, it would be false: then there is none.
+training run nor other clinics are in it. With few lesions in a class it is too narrow; with one or
+two `lesions.scores` gives none.
 
 Two measures grow by drawing images several times, whatever the model: the average precision, since
 copies of a positive stand together, and the calibration error, since chance gaps do not cancel.
@@ -22,12 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lesions.metrics import CLASS_MEASURES, MEASURES, headline, per_class
-from lesions.weighted import all_measures
-
 DEFINED = 0.95  # an interval needs that share of resamples in which the number is defined
 MOVED = ("average_precision", "average_precision_macro", "calibration_error")
-MIN_LESIONS = 3  # of every class that is there, for an interval of a mean over classes
 N_CELLS = 4_000_000  # images times resamples that are worked on at once: 32 MB in float64
 
 
@@ -142,79 +138,6 @@ def estimates(
             values = np.clip(values + value - np.nanmean(values), 0, 1)
         made[name] = estimate(value, values, confidence=confidence)
     return made
-
-
-def score_images(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    lesions: np.ndarray,
-    protocol: Protocol,
-    *,
-    weights: np.ndarray | None = None,
-) -> tuple[dict, dict]:
-    """Give the headline numbers and those of the classes, as estimates.
-
-    Parameters
-    ----------
-    labels, probabilities
-        As in `lesions.metrics`.
-    lesions
-        The lesion of every image.
-    protocol
-        Resamples, confidence, bins, seed.
-    weights
-        What `draw_weights` gives, where it has been drawn already.
-
-    Returns
-    -------
-    headline : dict
-        `n_images`, `n_lesions`, then the estimates of `lesions.metrics.headline`.
-    classes : dict
-        `dx` to `n_images`, `n_lesions`, then the estimates of `lesions.metrics.per_class`.
-    """
-    bins, confidence = protocol.calibration_bins, protocol.confidence
-    if weights is None:
-        weights = draw_weights(
-            labels, lesions, n_resamples=protocol.n_resamples, seed=protocol.seed
-        )
-
-    def measure(some):
-        scores, classes = all_measures(labels, probabilities, some, calibration_bins=bins)
-        return scores | {f"class {name}": values for name, values in classes.items()}
-
-    resampled = over_resamples(measure, weights)
-    by_class = {name: resampled.pop(f"class {name}") for name in CLASS_MEASURES}
-    points = headline(labels, probabilities, calibration_bins=bins)
-    scores = {"n_images": len(labels), "n_lesions": len(np.unique(lesions))}
-    in_order = {name: resampled[name] for name in MEASURES}
-    scores |= estimates(points, in_order, confidence=confidence)
-    if has_few_lesions(labels, lesions):
-        for name in filter(is_mean_of_classes, MEASURES):
-            scores[name] |= {"low": None, "high": None}
-    classes = {}
-    for label, (dx, row) in enumerate(per_class(labels, probabilities).items()):
-        counts = {"n_images": row["n_images"], "n_lesions": _n_lesions(lesions, labels == label)}
-        of_class = {name: values[label] for name, values in by_class.items()}
-        classes[dx] = counts | estimates(row, of_class, confidence=confidence)
-        if counts["n_lesions"] < MIN_LESIONS:
-            for name in CLASS_MEASURES:
-                classes[dx][name] |= {"low": None, "high": None}
-    return scores, classes
-
-
-def has_few_lesions(labels: np.ndarray, lesions: np.ndarray) -> bool:
-    """Tell whether a class that is there has fewer than `MIN_LESIONS` lesions."""
-    labels = np.asarray(labels)
-    return any(_n_lesions(lesions, labels == label) < MIN_LESIONS for label in np.unique(labels))
-
-
-def is_mean_of_classes(measure: str) -> bool:
-    """Tell whether a measure counts every class alike, however few lesions it has."""
-    return measure == "balanced_accuracy" or measure.endswith("_macro")
-
-
-def _n_lesions(lesions, chosen):
-    return len(np.unique(np.asarray(lesions)[chosen]))
 
 
 def _draw(rng, n_lesions, n_resamples):

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from lesions.bootstrap import Protocol, estimates, over_resamples
-from lesions.calibration import apply_calibration, describe_calibration, log_losses
+from lesions.calibration import apply_calibration, describe_calibration
 from lesions.conformal import covered, describe_thresholds, sets, sizes
 from lesions.metrics import brier_scores, calibration_error
 from lesions.taxonomy import CODES
+from lesions.temperature import log_losses
 from lesions.weighted import calibration_errors, means
 
 
@@ -28,7 +29,7 @@ def score_calibration(
     -------
     dict
         `before`, and `after` (`None` without a temperature): estimates of `calibration_error`,
-        `brier` and `negative_log_likelihood` (mean of `lesions.calibration.log_losses`);
+        `brier` and `negative_log_likelihood` (mean of `lesions.temperature.log_losses`);
         `temperature`; `says`, the same in words.
     """
     bins = protocol.calibration_bins

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lesions.bootstrap import Protocol, draw_weights, score_images
+from lesions.bootstrap import Protocol, draw_weights
 from lesions.calibration import apply_calibration
 from lesions.curves import precision_recall_table, referral_table, reliability_table, roc_table
 from lesions.effects import score_calibration, score_sets
 from lesions.metrics import MEASURES, confusion, name_predictions
 from lesions.predictions import take_rows
 from lesions.questions import ask_questions
+from lesions.scores import score_images
 from lesions.subgroups import age_bands, name_missing, score_leakage, score_subgroups
 from lesions.submission import to_submission
 from lesions.taxonomy import CODES, PROBABILITIES

@@ -7,16 +7,10 @@ that are compared: with many models, some intervals leave 0 out by chance.
 import numpy as np
 from scipy.stats import binomtest
 
-from lesions.bootstrap import (
-    Protocol,
-    draw_weights,
-    has_few_lesions,
-    interval,
-    is_mean_of_classes,
-    over_resamples,
-)
+from lesions.bootstrap import Protocol, draw_weights, interval, over_resamples
 from lesions.metrics import headline
 from lesions.predictions import check_predictions
+from lesions.scores import has_few_lesions, is_mean_of_classes
 from lesions.weighted import all_measures
 
 MEASURES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
@@ -50,7 +44,7 @@ def paired_differences(
     dict of str to dict
         `MEASURES` to `difference`, `low`, `high` and `real`: the interval leaves 0 out. The
         numbers are `None` and `real` is false where a measure is not defined; there is no interval
-        where `lesions.bootstrap.MIN_LESIONS` forbids it.
+        where `lesions.scores.MIN_LESIONS` forbids it.
     """
     weights = draw_weights(labels, lesions, n_resamples=protocol.n_resamples, seed=protocol.seed)
     points, resampled = zip(

@@ -9,7 +9,8 @@ subgroup. `table` has, beside the columns named below, `label`, `lesion_id` and 
 import numpy as np
 import pandas as pd
 
-from lesions.bootstrap import Protocol, score_images
+from lesions.bootstrap import Protocol
+from lesions.scores import score_images
 from lesions.taxonomy import CODES, PROBABILITIES
 
 SUBGROUPS = ("sex", "age_band", "localization", "dx_type")
