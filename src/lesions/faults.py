@@ -32,9 +32,7 @@ def explain(error: BaseException, *, stage: str, paths: Namespace) -> str | None
     paths
         The stage's flags; `name`, if there is one, is the model.
     """
-    name = getattr(paths, "name", None)
-    who = f"Stage {stage}" + (f" of {name}" if name else "")
-    knob = KNOBS.get(stage, KNOB).format(name=name)
+    who, knob = _who_and_knob(stage, paths)
     if _is_memory(error):
         detail = str(error).strip().partition("\n")[0] or type(error).__name__
         return (
@@ -57,6 +55,27 @@ def explain(error: BaseException, *, stage: str, paths: Namespace) -> str | None
             f"to it (ls -ld shows owner and rights), then run 'dvc repro' again."
         )
     return None
+
+
+def explain_silence(*, stage: str, paths: Namespace) -> str:
+    """Give a message for a stage that ended without a word: no error of Python came to be.
+
+    So ends who asks the system for memory that it does not have: Linux kills it, and native code,
+    as TensorFlow's, may crash where an allocation fails.
+    """
+    who, knob = _who_and_knob(stage, paths)
+    return (
+        f"{who} must come to an end of its own; it was killed, or crashed. If nobody killed it, "
+        f"memory was short, most likely: close other programs or lower {knob} in params.yaml, then "
+        "run 'dvc repro' again."
+    )
+
+
+def _who_and_knob(stage, paths) -> tuple[str, str]:
+    """Give the words for a stage, and for the settings that help it."""
+    name = getattr(paths, "name", None)
+    who = f"Stage {stage}" + (f" of {name}" if name else "")
+    return who, KNOBS.get(stage, KNOB).format(name=name)
 
 
 def _is_memory(error) -> bool:

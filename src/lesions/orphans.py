@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from lesions.last_words import take_back
+
 PAUSE = 0.5  # s between two looks; a new `dvc repro` takes longer than that to start
 
 
@@ -20,7 +22,7 @@ def end_with_dvc() -> None:
     start a second process that writes the same files. A kill is what stages are made to bear: see
     `lesions.resume`. Without DVC, a stage that someone runs by hand, nothing is watched.
     """
-    if "DVC_STAGE" not in os.environ or not hasattr(os, "getsid"):
+    if not runs_in_dvc():
         return
     process = psutil.Process()
     chain = [process]
@@ -33,6 +35,11 @@ def end_with_dvc() -> None:
         _end()
     chain.append(parent)
     threading.Thread(target=_watch, args=[chain], daemon=True).start()
+
+
+def runs_in_dvc() -> bool:
+    """Tell whether DVC started this process, on a system that has sessions, signals and `sh`."""
+    return "DVC_STAGE" in os.environ and hasattr(os, "getsid")
 
 
 def _is_shell_of_this(process: psutil.Process) -> bool:
@@ -49,5 +56,6 @@ def _watch(chain: list[psutil.Process]) -> None:
 
 
 def _end() -> None:
+    take_back()
     print("\nDVC is gone; this stage ends as well", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

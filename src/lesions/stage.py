@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from lesions import params
-from lesions.faults import explain
-from lesions.orphans import end_with_dvc
+from lesions.faults import explain, explain_silence
+from lesions.last_words import leave_last_words
+from lesions.orphans import end_with_dvc, runs_in_dvc
 
 
 def read_paths(doc: str, *names: str) -> argparse.Namespace:
@@ -19,7 +20,8 @@ def read_paths(doc: str, *names: str) -> argparse.Namespace:
     The folders that the paths lie in are made. `--name` alone stays text: it is the model's key
     in `params.yaml`. From now on an error that this package raises ends the process with its
     message alone, as do want of memory, of room and of rights; any other keeps its traceback. And
-    from now on the process ends with the DVC that runs it.
+    from now on the process ends with the DVC that runs it; what it means that a stage was killed or
+    crashed, of which DVC gives a number, is said as well.
     """
     paths = argparse.Namespace()
     sys.excepthook = partial(_tell, paths)
@@ -29,6 +31,8 @@ def read_paths(doc: str, *names: str) -> argparse.Namespace:
         kind = str if name == "name" else Path
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
     parser.parse_args(namespace=paths)
+    if runs_in_dvc():
+        leave_last_words(explain_silence(stage=Path(sys.argv[0]).stem, paths=paths))
     for path in vars(paths).values():
         if isinstance(path, Path):
             path.parent.mkdir(parents=True, exist_ok=True)

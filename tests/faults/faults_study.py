@@ -46,18 +46,20 @@ class Study:
         change(params)
         file.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
-    def run(self, stage, *, model="cnn", before=(), limit=None, flags=()):
+    def run(self, stage, *, model="cnn", before=(), limit=None, flags=(), in_dvc=False):
         """Run a stage; give its exit code and what it said on stderr, without progress bars.
 
         `before` are words before the command. `limit` is the memory in MB that it may have beyond
-        what its imports take. `flags` come after those of dvc.yaml and so replace them.
+        what its imports take. `flags` come after those of dvc.yaml and so replace them. `in_dvc`:
+        the stage believes that DVC runs it.
         """
         script, *own = command_of(stage, model)
         program = [script] if limit is None else ["-c", LIMITED, str(limit), script]
+        variables = {"DVC_STAGE": stage} if in_dvc else {}
         done = subprocess.run(
             [*before, sys.executable, *program, *own, *flags],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables,
             capture_output=True,
             text=True,
         )

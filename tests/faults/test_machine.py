@@ -6,6 +6,7 @@ gives what an undisturbed one gives.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -206,10 +207,11 @@ def test_a_photograph_beyond_the_memory_is_not_taken_for_a_broken_one(study):
 
 @pytest.mark.slow
 def test_features_beyond_the_memory_are_told_with_the_setting(study):
-    code, said = study.run("features", model="vgg16", limit=200)
-    assert code == 1
-    assert "OOM when allocating tensor" in said
-    assert "Stage features of vgg16 must have more memory than it was given (" in said
+    code, said = study.run("features", model="vgg16", limit=200, in_dvc=True)
+    assert code in (1, -signal.SIGABRT, -signal.SIGSEGV), said
+    # TensorFlow raises an error or, where a library within it gets no memory, crashes.
+    how = "have more memory than it was given (" if code == 1 else "come to an end of its own; it"
+    assert f"Stage features of vgg16 must {how}" in said
     assert f"lower models.vgg16.input_size or resize.size in params.yaml, {AGAIN}" in said
     assert study.run("features", model="vgg16")[0] == 0
 

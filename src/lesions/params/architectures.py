@@ -7,6 +7,7 @@ from pathlib import Path
 
 NETWORKS = Path(__file__).parents[1] / "networks"
 SHARED = "parts"  # what several architectures are put together from
+EMPTY = inspect.Parameter.empty
 
 
 def list_architectures() -> list[str]:
@@ -33,11 +34,15 @@ def read_signature(architecture: str, function: str) -> inspect.Signature:
             f"src/lesions/networks/{architecture}.py must define {function}(), or take it from "
             f"lesions.networks.{SHARED}, also with functools.partial; see lesions.networks"
         )
-    empty = _without_body(found)
+
+    def taken():
+        """Stand for the function: `inspect` and `partial` look at its signature alone."""
+
+    taken.__signature__ = _signature(found.args)
     for call in given:
         keywords = {word.arg: None for word in call.keywords}
-        empty = partial(empty, *(None for _ in call.args[1:]), **keywords)
-    return inspect.signature(empty)
+        taken = partial(taken, *(None for _ in call.args[1:]), **keywords)
+    return inspect.signature(taken)
 
 
 def _parse(name) -> ast.Module:
@@ -68,14 +73,25 @@ def _find(tree, name) -> tuple[ast.FunctionDef | str | None, list[ast.Call]]:
     return None, []
 
 
-def _without_body(function):
-    """Make a function of the same parameters that does nothing."""
-    parameters = function.args
-    for argument in ast.walk(parameters):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
-    nothing = ast.Constant(None)
-    parameters.defaults = [nothing for _ in parameters.defaults]
-    parameters.kw_defaults = [default and nothing for default in parameters.kw_defaults]
-    code = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, nothing)))
-    return eval(compile(code, "<signature>", "eval"))  # it has names and None alone
+def _signature(arguments: ast.arguments) -> inspect.Signature:
+    """Give the signature that a function's parameters make; every default is None."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    n_needed = len(positional) - len(arguments.defaults)
+    found = [
+        (argument, inspect.Parameter.POSITIONAL_OR_KEYWORD, number >= n_needed)
+        for number, argument in enumerate(positional)
+    ]
+    if arguments.vararg:
+        found.append((arguments.vararg, inspect.Parameter.VAR_POSITIONAL, False))
+    found += [
+        (argument, inspect.Parameter.KEYWORD_ONLY, default is not None)
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    if arguments.kwarg:
+        found.append((arguments.kwarg, inspect.Parameter.VAR_KEYWORD, False))
+    return inspect.Signature(
+        [
+            inspect.Parameter(argument.arg, kind, default=None if has_default else EMPTY)
+            for argument, kind, has_default in found
+        ]
+    )
