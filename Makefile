@@ -46,8 +46,8 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, 
 	@cat metrics/comparison.md
 	@$(BIN)/python tools/profiles.py moved
 
-check: $(STAMP)  ## Say in a second whether params.yaml can be run at all
-	@$(BIN)/python tools/profiles.py check
+check: $(STAMP)  ## Say in a second whether params.yaml, or PROFILE=paper, can be run at all
+	@$(BIN)/python tools/profiles.py check $(PROFILE)
 
 plan: $(STAMP)  ## Say what params.yaml, or PROFILE=paper, takes: time, download, disk, memory
 	@$(BIN)/python tools/plan.py $(PROFILE)

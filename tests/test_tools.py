@@ -301,7 +301,10 @@ def test_what_cannot_be_run_is_refused_by_the_check(clone, profiles, what):
 
 
 def test_the_check_passes_what_can_be_run(profiles):
-    assert "can be run" in profiles("check")
+    assert "can be run, and the data that they name are there." in profiles("check")
+    assert "can be run, and the data that they name will be downloaded" in profiles(
+        "check", "paper"
+    )
 
 
 def test_the_check_starts_no_tensorflow(clone):

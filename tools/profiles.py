@@ -11,9 +11,10 @@ from pathlib import Path
 
 from data_checks import check_data
 
-from lesions.params import ParamsError, parse_params, read_text
+from lesions.params import Params, ParamsError, parse_params, read_text
 
 PARAMS = Path("params.yaml")
+DOWNLOADED = ("dataverse", "url", "kaggle")
 WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
 WHAT_COMES_OUT = ("metrics", "plots", "predictions", "MODEL_CARD.md")
 
@@ -39,7 +40,7 @@ def use(name: str) -> None:
                 "params.yaml has edits of yours, which a profile would overwrite; keep them with "
                 "'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout "
                 f"params.yaml', then run 'make repro PROFILE={name}' again. To run a profile with "
-                "edits: take it first, then edit params.yaml, then run 'make repro' without PROFILE"
+                f"edits: 'cp profiles/{name}.yaml params.yaml', edit that, then run 'make repro'"
             )
     check(text, place)
     if name:
@@ -62,8 +63,11 @@ def find(name: str) -> tuple[str, str]:
     return str(files[name]), files[name].read_text()
 
 
-def check(text: str, place: str) -> None:
-    """Stop, with `params.yaml` as it is, at bad settings and where their data cannot be had."""
+def check(text: str, place: str) -> Params:
+    """Give the settings of `text`; stop where they are bad or where their data cannot be had.
+
+    `params.yaml` stays as it is.
+    """
     try:
         settings = parse_params(text, place=place)
     except ParamsError as error:
@@ -79,6 +83,7 @@ def check(text: str, place: str) -> None:
         check_data(settings, place)
     except (ValueError, OSError) as error:
         sys.exit(f"{error} Nothing was changed.")
+    return settings
 
 
 def committed_profiles() -> list[str]:
@@ -131,8 +136,10 @@ def main() -> None:
     if verb == "use":
         use(name)
     elif verb == "check":
-        use("")
-        print("The settings can be run, and the data that they name are there.")
+        place, text = find(name)
+        source = check(text, place).data.source
+        come = "are there" if source not in DOWNLOADED else "will be downloaded, see 'make plan'"
+        print(f"The settings can be run, and the data that they name {come}.")
     elif verb == "moved":
         moved()
     elif verb == "record":
