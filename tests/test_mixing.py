@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -119,3 +121,11 @@ def test_the_same_matrix_gives_the_same_bytes_at_any_time(tmp_path, monkeypatch)
     monkeypatch.setattr("time.localtime", lambda *_: (2033, 5, 18, 3, 33, 20, 2, 138, 0))
     save_mixing(tmp_path / "2.npz", mixing_of(N_IMAGES), labels)
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+
+
+def test_the_bytes_of_a_saved_matrix_depend_on_no_version_of_python_or_zlib(tmp_path):
+    save_mixing(tmp_path / "mixing.npz", mixing_of(N_IMAGES), np.zeros(32, np.uint8))
+    with zipfile.ZipFile(tmp_path / "mixing.npz") as archive:
+        marks = {(file.create_version, file.extract_version) for file in archive.infolist()}
+        assert marks == {(20, 20)}  # 45 would be a zip of 64 bits, as some Pythons mark numpy's
+        assert {file.compress_type for file in archive.infolist()} == {zipfile.ZIP_STORED}

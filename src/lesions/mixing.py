@@ -1,6 +1,8 @@
 """The mixing matrix at work: any rows of it, times the photographs, are a batch of pixels."""
 
+import io
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -75,17 +77,19 @@ def mix_rows(mixing: sparse.csr_matrix, images: np.ndarray, rows: np.ndarray) ->
 
 
 def save_mixing(path: Path, mixing: sparse.csr_matrix, labels: np.ndarray) -> None:
-    """Write matrix and labels to one `.npz`, as SciPy's `save_npz` would, and `labels` beside."""
-    with path.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            data=mixing.data,
-            indices=mixing.indices,
-            indptr=mixing.indptr,
-            shape=mixing.shape,
-            format=b"csr",
-            labels=labels,
-        )
+    """Write matrix and labels to one `.npz`, as SciPy's `save_npz` would, and `labels` beside.
+
+    NumPy's own `savez` asks for a zip of 64 bits, which one Python marks in the file and another
+    does not; and what compression makes of the same numbers is up to zlib. Here they follow from
+    the numbers alone.
+    """
+    arrays = {"data": mixing.data, "indices": mixing.indices, "indptr": mixing.indptr}
+    arrays |= {"shape": mixing.shape, "format": b"csr", "labels": labels}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(values), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
 
 
 def load_mixing(path: Path) -> tuple[sparse.csr_matrix, np.ndarray]:
