@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.serialize import load_yaml
 
 from lesions.params import ParamsError, architectures, parse_params, read_params
 from lesions.params.data import File
+from lesions.params.loader import Loader
 
 ROOT = Path(__file__).parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -460,6 +462,34 @@ def test_names_with_hyphens_and_of_forty_characters_pass(tmp_path):
 )
 def test_a_downloads_name_is_what_its_address_ends_in(url, name):
     assert File(url=url, sha256=None).name == name
+
+
+@pytest.mark.parametrize("path", ["a$b", "$(touch x)", 'a"b', "`ls`", "a\\b", "a\nb"])
+def test_a_folder_has_nothing_in_its_name_that_a_shell_would_read(refuse, path):
+    for change, key in (
+        (setting(("data", "path"), path), "data.path"),
+        (setting(("data", "external"), {"there": path}), "data.external.there"),
+    ):
+        assert f'  {key}: Value error, must have no ", $, `, \\ or line end' in refuse(change)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("010", 10), ("1_0", 10), ("1:30", "1:30"), ("no", "no"), ("0x1f", 31)],
+)
+def test_words_and_numbers_are_those_that_dvc_reads(tmp_path, written, value):
+    (tmp_path / "x.yaml").write_text(f"x: {written}\n")
+    assert yaml.load(f"x: {written}", Loader) == load_yaml(tmp_path / "x.yaml") == {"x": value}
+
+
+@pytest.mark.parametrize(
+    "written", ["1", "-1", "+1", "1.5", ".5", "1.", "1e3", "1.e-3", "~", "null"]
+)
+@pytest.mark.parametrize("form", ["{}", "[{}, a]", "{{a: {}}}", "'{}'", "x{}", "{}x", " {} # y"])
+def test_any_form_of_a_value_is_what_dvc_reads(tmp_path, written, form):
+    text = f"x: {form.format(written)}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    assert yaml.load(text, Loader) == load_yaml(tmp_path / "x.yaml")
 
 
 @pytest.mark.parametrize(

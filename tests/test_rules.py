@@ -1,8 +1,11 @@
+import re
+
 import pandas as pd
 import pytest
 from made_up_metadata import ROWS, replaced, table
+from pandas._libs.parsers import STR_NA_VALUES
 
-from lesions.rules import check_metadata
+from lesions.rules import NOTHING, check_metadata
 from lesions.taxonomy import COLUMNS
 
 FAULTS = {
@@ -24,6 +27,11 @@ FAULTS = {
     "a space behind an id": (
         replaced("ISIC_2", "ISIC_2 ", 1),
         r"^image_id must have no spaces around it; row 3 of .* has 'ISIC_2 '\.$",
+    ),
+    "a lesion called nothing": (
+        replaced("HAM_1", "NA", 0),
+        r"^lesion_id must be no word that tables have for nothing, such as NA or null; row 2 of .* "
+        r"has 'NA'",
     ),
     "a file name for an id": (
         [row.replace(",bkl", ".JPG,bkl") for row in ROWS],
@@ -125,3 +133,10 @@ def test_rows_are_numbered_by_place_not_by_index():
     metadata = table(*replaced("mel", "melanoma", 3)).set_index(pd.Index(range(100, 106)))
     with pytest.raises(ValueError, match=r"row 5 of cohort.csv has 'melanoma'"):
         check_metadata(metadata, name="cohort.csv")
+
+
+@pytest.mark.parametrize("word", sorted(STR_NA_VALUES - {""}))
+def test_no_id_is_a_word_that_pandas_reads_as_nothing(word):
+    assert re.fullmatch(NOTHING, word)
+    for other in (word.swapcase(), f"{word}0", f"A{word}"):
+        assert bool(re.fullmatch(NOTHING, other)) == (other in STR_NA_VALUES)

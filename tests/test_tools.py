@@ -314,3 +314,15 @@ def test_the_check_starts_no_tensorflow(clone):
         "sys.exit('tensorflow' in sys.modules)"
     )
     clone.run(sys.executable, "-c", program)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("paper", "record of this profile, demo; results/paper is of paper; choose another name"),
+        ("repeats", "results/repeats is for other things"),
+        ("by-image-or-group", "results/by-image-or-group is for other things"),
+    ],
+)
+def test_a_record_replaces_none_of_another_kind(profiles, name, message):
+    assert message in profiles("record", name, fails=True)

@@ -28,6 +28,8 @@ def keep_notes(folder: str, keep: Callable[[dict], bool]) -> None:
         return
     except ValueError:
         notes = {}
+    if not isinstance(notes, dict):
+        notes = {}
     write = {path: info for path, info in notes.get("write", {}).items() if keep(info)}
     read = {path: list(filter(keep, infos)) for path, infos in notes.get("read", {}).items()}
     read = {path: infos for path, infos in read.items() if infos}

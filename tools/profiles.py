@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from data_checks import check_data
 
 from lesions.params import Params, ParamsError, parse_params, read_text
+from lesions.params.loader import Loader
 
 PARAMS = Path("params.yaml")
 DOWNLOADED = ("dataverse", "url", "kaggle")
@@ -108,6 +110,21 @@ def record(name: str) -> None:
     """Copy settings and metrics to `results/<name>`; a README.md that lies there stays."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         sys.exit(f"NAME must be of letters, digits, - and _, as in NAME=paper; found {name!r}")
+    old = Path("results") / name / PARAMS
+    if name == "repeats" or (old.parent.exists() and not old.exists()):
+        sys.exit(
+            f"NAME must be free or that of an earlier record; results/{name} is for other things"
+        )
+    try:
+        profile = parse_params(read_text(PARAMS), place=str(PARAMS)).profile
+    except ParamsError as error:
+        sys.exit(str(error))
+    recorded = yaml.load(old.read_text(), Loader)["profile"] if old.exists() else profile
+    if recorded != profile:
+        sys.exit(
+            f"NAME must be free or that of an earlier record of this profile, {profile}; "
+            f"results/{name} is of {recorded}; choose another name, or delete that first"
+        )
     dry = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], capture_output=True)
     if b"up to date" not in dry.stdout:
         sys.exit("params.yaml and metrics/ must belong together; run 'make repro' first")

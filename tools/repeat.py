@@ -143,7 +143,7 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 def main() -> None:
     """Run, then write `results/repeats/<profile>-by-<seed|fold>.{csv,md}` and print the latter."""
-    if not (sys.argv[1:] and sys.argv[1].isdigit() and int(sys.argv[1]) > 1):
+    if not (sys.argv[1:] and sys.argv[1].isdecimal() and int(sys.argv[1]) > 1):
         sys.exit(f"SEEDS must be a number of runs, 2 or more; found {' '.join(sys.argv[1:])!r}")
     params, n_runs = read_params(), int(sys.argv[1])
     try:

@@ -10,6 +10,8 @@ from lesions.taxonomy import CODES, COLUMNS
 
 # What `lesions.labels` adds; the same name in the metadata would be overwritten.
 ADDED = ("label", "image_path")
+# What pandas.read_csv takes for nothing (its na_values), but for '', which has a rule of its own.
+NOTHING = r"#?N/A|#?NA|#N/A N/A|n/a|-?1\.#(?:IND|QNAN)|-?(?:NaN|nan)|<NA>|NULL|null|None"
 KNOWN_DX = f"dx must be one of {', '.join(CODES)}"
 ONE_DX = "a lesion must have one dx"
 
@@ -27,6 +29,10 @@ def _id_rules(column):
         pa.Check(
             lambda ids: (ids == ids.str.strip()) | (ids.str.strip() == ""),
             error=f"{column} must have no spaces around it",
+        ),
+        pa.Check(
+            lambda ids: ~ids.str.fullmatch(NOTHING),
+            error=f"{column} must be no word that tables have for nothing, such as NA or null",
         ),
     ]
 
@@ -76,9 +82,9 @@ def check_metadata(metadata: pd.DataFrame, *, name: str) -> None:
     ------
     ValueError
         Where a column is missing, stands twice or is one of `ADDED`; where there are no rows; where
-        a lesion_id or image_id is empty or has spaces around it; where an image_id has a suffix or
-        stands twice; where dx is unknown or differs within a lesion; where an age is neither empty
-        nor a number from 0 to 120.
+        a lesion_id or image_id is empty, has spaces around it or is a word for nothing; where an
+        image_id has a suffix or stands twice; where dx is unknown or differs within a lesion; where
+        an age is neither empty nor a number from 0 to 120.
     """
     _check_columns(list(metadata.columns), name=name)  # first: no rule holds of a missing column
     if metadata.empty:

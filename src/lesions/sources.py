@@ -69,7 +69,16 @@ def open_source(
             unpack_kaggles(download_archive(KAGGLE, cache_folder() / "kaggle"), folder)
         else:
             write_photographs(find_arrays(path), folder)
-        yield folder
+        try:
+            yield folder
+        except ValueError as error:
+            if source not in ("dataverse", "url"):
+                raise
+            raise ValueError(
+                f"{error} The files were downloaded to {cache_folder()}; where the server has "
+                "mended one since, delete it there, delete its line in data.lock.yaml or correct "
+                "its sha256 in params.yaml, and run again."
+            ) from error
 
 
 def gather(files: Mapping[str, tuple[str, str | None]], folder: Path) -> None:

@@ -31,12 +31,14 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ParamsError
-        If there is no such file, or it is not UTF-8.
+        If there is no such file, or it is a folder or not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path} must exist; run from the repository's folder") from None
+    except IsADirectoryError:
+        raise ParamsError(f"{path} must be a file; it is a folder; move it away") from None
     except UnicodeDecodeError as error:
         raise ParamsError(
             f"{path} must be text in UTF-8; byte {error.start + 1} is not; save it as UTF-8"

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from lesions.params.kinds import Name, Section, Seed, refuse_equal_in_lower_case
+from lesions.params.kinds import Folder, Name, Section, Seed, refuse_equal_in_lower_case
 from lesions.taxonomy import PARTITIONS
 
 LONGEST_DOWNLOAD = 200  # bytes; file systems allow 255, and a half-done one has a longer name
@@ -38,12 +38,12 @@ class Data(Section):
     """Stage `ingest`."""
 
     source: Literal["demo", "folder", "dataverse", "url", "kaggle", "medmnist"]
-    path: Annotated[str, Field(min_length=1)]
+    path: Folder
     files: list[File]
     extra_images: Literal["refuse", "ignore"]
     n_images: Annotated[int, Field(ge=60, le=9_000_000)]
     seed: Seed
-    external: dict[Name, Annotated[str, Field(min_length=1)]]
+    external: dict[Name, Folder]
 
     @field_validator("external")
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
 
@@ -12,6 +12,16 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 # A flag begins with a hyphen, so a name may not.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)]
+
+
+def _is_plain(path: str) -> str:
+    """Refuse what means something to the shell that DVC hands a stage's command to."""
+    if set(path) & set('"$`\\\n'):
+        raise ValueError('must have no ", $, `, \\ or line end, which a shell reads as its own')
+    return path
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_is_plain)]
 
 
 class Section(BaseModel):
