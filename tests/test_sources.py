@@ -201,6 +201,23 @@ def test_the_users_own_addresses_are_downloaded(ingest, small_world):
         assert list(yaml.safe_load(Path("data.lock.yaml").read_text())) == [files[0]["url"]]
 
 
+def test_how_to_get_another_is_said_of_a_download_that_was_wrong_at_first(ingest, small_world):
+    with serving(b"no archive") as server:
+        metadata = (small_world / METADATA).read_bytes()
+        server.bodies = {f"/{METADATA}": metadata}
+        urls = [f"{server.at}/a.zip", f"{server.at}/{METADATA}"]
+        files = [{"url": url, "sha256": None} for url in urls]
+        message = (
+            r"a\.zip .* cannot be read: .* The files were downloaded to .*cache; .* line in data"
+        )
+        with pytest.raises(ValueError, match=message):
+            ingest(source="url", files=files)
+        server.bodies["/a.zip"] = packed(small_world)
+        shutil.rmtree(cache_folder())
+        Path("data.lock.yaml").unlink()
+        assert_same_photographs(ingest(source="url", files=files), small_world)
+
+
 def test_dermamnists_arrays_are_brought_in(ingest, tmp_path):
     made = {}
     for partition, n in (("train", 14), ("val", 7), ("test", 7)):
