@@ -19,7 +19,7 @@ def build_parts():
     """Build what stage `train` joins: a frozen part and a head."""
     keras.utils.clear_session()  # names count up within a process
     keras.utils.set_random_seed(1)
-    frozen = cnn.frozen(8, input_size=16, preprocessing="unit", backbone=None)
+    frozen = cnn.frozen(8, input_size=16, preprocessing="unit")
     head = cnn.trainable((16, 16, 3), filters=[2, 3], dense_units=[4], dropout=0.3)
     return frozen, head
 
