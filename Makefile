@@ -14,15 +14,21 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check plan isic2018 repeat report test test-faults bench lint format dag readme record clean
+.PHONY: help git setup repro check plan isic2018 repeat report test test-faults bench lint format dag readme record clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
 
 setup: $(STAMP)  ## Make .venv and install everything, at exact versions
 
+# DVC reads Git, and so do the profiles and the tests: what is missing is said before the download.
+git:
+	@says=$$(git rev-parse --verify HEAD 2>&1 >/dev/null) || { \
+	  echo "This folder must be a Git repository with a commit. Of a ZIP download, this makes one:" \
+	       "git init && git add -A && git commit -m downloaded (Git says: $$says)"; exit 1; }
+
 # The stamp is written last, so that a set-up that broke half-way is made again.
-$(STAMP): requirements.txt constraints.txt
+$(STAMP): requirements.txt constraints.txt | git
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python must be 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
 	         "name another one: make PYTHON=python3.12"; exit 1; }
@@ -33,6 +39,7 @@ $(STAMP): requirements.txt constraints.txt
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	$(BIN)/python tools/plots_page.py
 	touch $@
 
 # What runs several stages at once: as many as JOBS says, or a Dask cluster.
@@ -63,11 +70,11 @@ report: $(STAMP)  ## Make plots/report.html, the whole study on one page
 	@$(BIN)/python tools/restore.py
 	$(BIN)/dvc repro report
 
-test: $(STAMP)  ## Run the tests, all but the slow ones of tests/faults
+test: $(STAMP)  ## Run the tests, all but the slow ones
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-test-faults: $(STAMP)  ## Cause every fault: kills, a full disk, hostile inputs
-	$(BIN)/pytest -n 2 --dist loadfile tests/faults
+test-faults: $(STAMP)  ## Run the slow tests: kills, a full disk, hostile environments
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 bench: $(STAMP)  ## Measure speed and memory against the usual notebook, side by side
 	$(BIN)/python benchmarks/overhead.py --times 3

@@ -113,7 +113,7 @@ def bytes_of_plain(folder):
 
 def available_bytes():
     """Give the memory that a new process can have without swapping, as Linux estimates it."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
 
 

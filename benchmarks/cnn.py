@@ -41,7 +41,12 @@ from lesions.runtime import keras, prepare_tensorflow, tf
 from lesions.training import train
 
 SIZE, THREADS, SEED = 32, 2, 1
-HEAD = {"filters": [32, 64, 128], "dense_units": [128, 64], "dropout": 0.3}
+HEAD = {
+    "filters": [32, 64, 128],
+    "dense_units": [128, 64],
+    "dropout": 0.3,
+    "batch_norm_momentum": 0.9,
+}
 LEARNING_RATE = 0.001
 N_IMAGES = 400  # before they are mixed
 MATRIX = 1024  # rows and columns of the product that is timed

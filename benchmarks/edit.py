@@ -42,7 +42,7 @@ def main():
         write_photographs(folder / "data/source/made", options.images)
         first = seconds(run, folder, "dvc", "repro")
         n_rows = load_mixing(folder / "data/mixing.npz")[0].shape[0]
-        settings = yaml.safe_load((folder / "params.yaml").read_text())
+        settings = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
         ours, cell = [], []
         for dropout in DROPOUTS[: options.edits]:
             ours.append(edited(folder, options.model, dropout))
@@ -67,12 +67,12 @@ def one_model(params, model):
 def edited(folder, model, dropout):
     """Give the seconds from a changed parameter to an end with nothing left to do."""
     path, scores = folder / "params.yaml", folder / f"metrics/evaluation/{model}.json"
-    before = scores.read_text()
-    params = yaml.safe_load(path.read_text())
+    before = scores.read_text(encoding="utf-8")
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"][model]["head"]["dropout"] = dropout
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     took = seconds(run, folder, "dvc", "repro")
-    if scores.read_text() == before:
+    if scores.read_text(encoding="utf-8") == before:
         raise RuntimeError(f"dropout {dropout} must give {scores.name} of its own; it is unchanged")
     return took
 

@@ -42,7 +42,12 @@ def measure(n_images: int, search: str) -> dict[str, dict[str, float]]:
         params["data"] |= {"source": "folder", "path": "data/source/made"}
         params["audit"]["search"] = search
         cnn = params["models"]["cnn"] | {"epochs": 1, "batch_size": 64}
-        cnn["head"] = {"filters": [8, 16], "dense_units": [32], "dropout": 0.3}
+        cnn["head"] = {
+            "filters": [8, 16],
+            "dense_units": [32],
+            "dropout": 0.3,
+            "batch_norm_momentum": 0.9,
+        }
         params["models"] = {"cnn": cnn}
 
     with tempfile.TemporaryDirectory() as name:
@@ -70,7 +75,9 @@ def run_stage(folder: Path, command: str) -> dict[str, float]:
         )
         _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise RuntimeError(f"{command} failed:\n{log.read_text(errors='replace')[-3000:]}")
+        raise RuntimeError(
+            f"{command} failed:\n{log.read_text(errors='replace', encoding='utf-8')[-3000:]}"
+        )
     return {"seconds": time.perf_counter() - start, "gb": usage.ru_maxrss / 1024**2}
 
 

@@ -39,13 +39,15 @@ def row(name, command, times, *, tensorflow=None):
 def imports_tensorflow(stage) -> bool:
     """Say whether the start of a stage brings TensorFlow in."""
     command = [sys.executable, "-X", "importtime", str(stage), "--help"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stderr
+    told = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
+    ).stderr
     return any(line.rsplit("|", 1)[-1].strip() == "tensorflow" for line in told.splitlines())
 
 
 def ask(*command: str) -> str:
     """Run a command in the repository; give what it printed."""
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8")
     return done.stdout + done.stderr
 
 

@@ -98,7 +98,7 @@ def run(way, files, size):
 def ours(paths, size, decode):
     """Do what stage `resize` does, into memory."""
     out = np.empty((len(paths), size, size, 3), np.uint8)
-    resize_images(paths, out, size=size, interpolation="linear", crop="none", decode=decode)
+    resize_images(paths, out, pixels=size, interpolation="linear", crop="none", decode=decode)
 
 
 def limit(encoded, flags):

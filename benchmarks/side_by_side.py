@@ -92,7 +92,7 @@ def report(name: str, rows: Sequence[Mapping], *, settings: Mapping) -> None:
     print("\n".join(f"| {' | '.join(line)} |" for line in lines), flush=True)
     content = {"machine": machine(), "settings": dict(settings), "rows": [dict(r) for r in rows]}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, str | int]:
@@ -108,7 +108,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _processor():
-    with open("/proc/cpuinfo") as lines:
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
 
 
@@ -123,7 +123,7 @@ def _peak():
 
     Not `ru_maxrss`, with which a process begins where the one that started it stood.
     """
-    with open("/proc/self/status") as lines:
+    with open("/proc/self/status", encoding="utf-8") as lines:
         kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM"))
     return int(kilobytes) / 1024**2
 

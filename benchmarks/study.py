@@ -48,16 +48,16 @@ def copy_repository(folder: Path, edit: Callable[[dict], None]) -> None:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     ).stdout
     made = ("metrics/", "plots/", "predictions/", "results/", "dvc.lock")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file() and not name.startswith(made):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     edit(params)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     run(folder, "git", "init", "--quiet")
     run(folder, "git", "add", "--all")
     me = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
@@ -73,7 +73,7 @@ def run(folder: Path, *command: str) -> str:
         If it fails; with what it printed.
     """
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), text=True, capture_output=True
+        command, cwd=folder, env=environment(folder), encoding="utf-8", capture_output=True
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")

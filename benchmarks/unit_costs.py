@@ -51,7 +51,7 @@ def main():
             rows += [{"study": name} | row for row in measured]
     RESULTS.mkdir(exist_ok=True)
     content = {"machine": machine(), "settings": vars(options), "rows": rows}
-    (RESULTS / "unit_costs.json").write_text(json.dumps(content, indent=2) + "\n")
+    (RESULTS / "unit_costs.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     write_costs(pd.DataFrame(rows))
 
 
@@ -64,7 +64,10 @@ def write_costs(measured: pd.DataFrame) -> None:
         costs["seconds"][stage] = fit(part["work"], part["seconds"])
         costs["gb"][stage] = fit(part["memory"], part["gb"])
     text = yaml.safe_dump(costs, sort_keys=False)
-    COSTS.write_text(f"# What a unit of work takes; written by benchmarks/unit_costs.py.\n{text}")
+    COSTS.write_text(
+        f"# What a unit of work takes; written by benchmarks/unit_costs.py.\n{text}",
+        encoding="utf-8",
+    )
 
 
 def measure(write: Callable | None, edit: Callable, stages: tuple[str, ...]) -> list[dict]:
@@ -126,7 +129,7 @@ def settings(
 
     def edit(params: dict) -> None:
         params["data"] |= {"source": "folder", "path": MADE}
-        params["resize"] |= {"size": size, "decode": decode}
+        params["resize"] |= {"pixels": size, "decode": decode}
         params["models"] = {
             name: params["models"][name] | {"input_size": size, "epochs": epochs} | model
             for name, model in models.items()

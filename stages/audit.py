@@ -1,14 +1,16 @@
 """Stage `audit`: find near-duplicate photographs, and group what must not be separated."""
 
+from lesions.stage import read_params, read_paths
+
 import json
 
 import numpy as np
 
 from lesions import duplicates
 from lesions.exploration import CAPTIONS
+from lesions.figures import save_figure
 from lesions.images import read_image, resize_images
 from lesions.sheets import pairs_sheet
-from lesions.stage import read_params, read_paths
 from lesions.tables import read_table
 
 
@@ -21,14 +23,14 @@ def main():
 
     # The photographs themselves: the split must not depend on the size that the models see.
     squares = np.empty((len(files), duplicates.SIZE, duplicates.SIZE, 3), np.uint8)
-    resize_images(files, squares, size=duplicates.SIZE, interpolation="area", crop="square")
+    resize_images(files, squares, pixels=duplicates.SIZE, interpolation="area", crop="square")
     pairs = duplicates.find_similar_pairs(
         squares, n_neighbors=params.audit.n_neighbors, search=params.audit.search
     )
     groups = duplicates.group_images(labels, pairs, similarity=similarity)
     groups.to_csv(paths.groups, index=False)
     counts = duplicates.describe_audit(labels, pairs, groups, similarity=similarity)
-    paths.counts.write_text(json.dumps(counts, indent=2) + "\n")
+    paths.counts.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
     across = duplicates.pairs_across_lesions(labels, pairs, similarity=similarity)
     across.to_csv(paths.pairs, index=False, float_format="%.4f")
@@ -39,7 +41,7 @@ def main():
         for pair in shown[["image_id", "other_image_id"]].to_numpy()
     ]
     sheet = pairs_sheet(shown, photographs, note=CAPTIONS[params.data.source])
-    sheet.savefig(paths.sheet, metadata={"Software": None})
+    save_figure(sheet, paths.sheet)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Stage `encode`: give every diagnosis its label and every row the path of its photograph."""
 
+from lesions.stage import read_paths
+
 from lesions.folder import find_images
 from lesions.labels import encode_labels
 from lesions.metadata import read_metadata
-from lesions.stage import read_paths
 from lesions.taxonomy import METADATA
 
 

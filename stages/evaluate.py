@@ -1,13 +1,14 @@
 """Stage `evaluate`: score one model on the test part, by class and subgroup, with intervals."""
 
+from lesions.stage import read_params, read_paths
+
 import json
 
 import pandas as pd
 
 from lesions.evaluation import evaluate, gather_test, make_tables
-from lesions.figures import confusion_heatmap
+from lesions.figures import confusion_heatmap, save_figure
 from lesions.metrics import CAVEATS
-from lesions.stage import read_params, read_paths
 from lesions.tables import read_table, to_json
 from lesions.taxonomy import CODES
 
@@ -32,7 +33,7 @@ def main():
     matrix = pd.DataFrame(details["confusion"]).T.to_numpy()
     title, note = f"{paths.name}, test part", CAVEATS[params.data.source]
     heatmap = confusion_heatmap(matrix, CODES, title=title, note=note)
-    heatmap.savefig(paths.heatmap, metadata={"Software": None})
+    save_figure(heatmap, paths.heatmap)
 
 
 if __name__ == "__main__":

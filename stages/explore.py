@@ -1,11 +1,12 @@
 """Stage `explore`: count the cohort by diagnosis, sex, age and localization, and show it."""
 
+from lesions.stage import read_params, read_paths
+
 from lesions.exploration import CAPTIONS, choose_photographs, describe_cohort
-from lesions.figures import contact_sheet
+from lesions.figures import contact_sheet, save_figure
 from lesions.folder import find_images
 from lesions.images import read_image
 from lesions.metadata import read_metadata
-from lesions.stage import read_params, read_paths
 from lesions.taxonomy import METADATA
 
 
@@ -28,7 +29,7 @@ def main():
     sheet = contact_sheet(
         photographs, counts=metadata["dx"].value_counts(), note=CAPTIONS[params.data.source]
     )
-    sheet.savefig(paths.contact_sheet, metadata={"Software": None})
+    save_figure(sheet, paths.contact_sheet)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Stage `external`: bring an external set in, encode and resize it; all of it is to test on."""
 
+from lesions.stage import read_params, read_paths
+
 import json
 
 import numpy as np
@@ -12,7 +14,6 @@ from lesions.images import resize_images
 from lesions.ingestion import ingest_folder
 from lesions.labels import encode_labels
 from lesions.metadata import read_metadata
-from lesions.stage import read_params, read_paths
 from lesions.tables import read_table
 from lesions.taxonomy import METADATA
 
@@ -32,7 +33,7 @@ def main():
     labels.to_csv(paths.labels, index=False)
     groups.to_csv(paths.groups, index=False)
     partitions.to_csv(paths.partitions, index=False)
-    shape = (len(labels), params.resize.size, params.resize.size, 3)
+    shape = (len(labels), params.resize.pixels, params.resize.pixels, 3)
     images = create_array(paths.images, shape=shape, dtype=np.uint8)
     resize_images(photographs, images, **dict(params.resize))
     images.flush()
@@ -40,13 +41,13 @@ def main():
     # As stage `audit` looks for near-duplicates; here they are counted, for the reader to judge.
     files = study_photographs + photographs
     squares = np.empty((len(files), duplicates.SIZE, duplicates.SIZE, 3), np.uint8)
-    resize_images(files, squares, size=duplicates.SIZE, interpolation="area", crop="square")
+    resize_images(files, squares, pixels=duplicates.SIZE, interpolation="area", crop="square")
     pairs = duplicates.find_similar_pairs(
         squares, n_neighbors=params.audit.n_neighbors, search=params.audit.search
     )
     similarity = params.audit.similarity
     counts = describe_external(labels, pairs, n_study=len(study), similarity=similarity)
-    paths.counts.write_text(json.dumps(counts, indent=2) + "\n")
+    paths.counts.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

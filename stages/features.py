@@ -1,15 +1,16 @@
 """Stage `features`: build a model's frozen part and run it once, over train and val."""
 
+from lesions.stage import read_params, read_paths
+
 import numpy as np
 import pandas as pd
 
 from lesions.archive import save_network
-from lesions.arrays import create_array
+from lesions.arrays import create_array, open_images
 from lesions.features import extract_features
 from lesions.mixing import load_mixing, only_images, over_all_images
 from lesions.networks import load_architecture
 from lesions.runtime import prepare_tensorflow
-from lesions.stage import read_params, read_paths
 
 
 def main():
@@ -17,7 +18,7 @@ def main():
     params = read_params()
     model = params.models[paths.name]
     prepare_tensorflow(seed=params.seed, threads=params.threads)
-    images = np.load(paths.images, mmap_mode="r")
+    images = open_images(paths.images, pixels=params.resize.pixels)
     frozen = load_architecture(model.architecture).frozen(images.shape[1], **model.of_frozen_part())
     save_network(frozen, paths.features / "frozen.keras")
     if model.backbone is None:

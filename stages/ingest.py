@@ -1,9 +1,10 @@
 """Stage `ingest`: bring the photographs and their metadata into HAM10000's own layout."""
 
+from lesions.stage import read_params, read_paths
+
 from lesions.demo import write_demo
 from lesions.ingestion import ingest_folder
 from lesions.sources import SETTINGS, open_source
-from lesions.stage import read_params, read_paths
 from lesions.whole import replacing
 
 

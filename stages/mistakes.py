@@ -1,14 +1,16 @@
 """Stage `mistakes`: show the test images that one model was surest and wrong about."""
 
+from lesions.stage import read_params, read_paths
+
 import json
 
 from lesions.atlas import mistakes_sheet
 from lesions.calibration import apply_calibration
 from lesions.exploration import CAPTIONS
+from lesions.figures import save_figure
 from lesions.images import read_image
 from lesions.mistakes import confident_mistakes, describe_mistakes
 from lesions.predictions import take_rows
-from lesions.stage import read_params, read_paths
 from lesions.tables import read_table
 from lesions.taxonomy import PROBABILITIES
 
@@ -18,7 +20,7 @@ def main():
     params = read_params()
     n = params.evaluate.n_mistakes
     test = take_rows(read_table(paths.predictions))
-    calibration = json.loads(paths.calibration.read_text())
+    calibration = json.loads(paths.calibration.read_text(encoding="utf-8"))
     probabilities = apply_calibration(test[list(PROBABILITIES)].to_numpy(), calibration)
 
     mistakes = confident_mistakes(test, probabilities, n=n)
@@ -27,7 +29,7 @@ def main():
     title = f"{paths.name}: {describe_mistakes(test, probabilities, n=n)}"
     note = CAPTIONS[params.data.source]
     sheet = mistakes_sheet(mistakes, photographs, title=title, note=note)
-    sheet.savefig(paths.sheet, metadata={"Software": None})
+    save_figure(sheet, paths.sheet)
 
 
 if __name__ == "__main__":

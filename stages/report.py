@@ -1,8 +1,9 @@
 """Stage `report`: put the whole study on one page that opens without a network."""
 
+from lesions.stage import model_files, read_params, read_paths
+
 from lesions.panels import COHORT
 from lesions.report import fingerprint, read_each, render
-from lesions.stage import model_files, read_params, read_paths
 
 STUDY = ("differences", "split", "balance", "audit", "learning_curves", "comparison_table")
 PICTURES = ("contact_sheet", "near_duplicates")

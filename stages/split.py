@@ -1,9 +1,10 @@
 """Stage `split`: give every image one partition."""
 
+from lesions.stage import read_params, read_paths
+
 import json
 
 from lesions.split import describe_split, partition_images
-from lesions.stage import read_params, read_paths
 from lesions.tables import read_table
 
 
@@ -15,7 +16,7 @@ def main():
     partitions = partition_images(labels, groups, seed=params.seed, **dict(params.split))
     partitions.to_csv(paths.partitions, index=False)
     counts = describe_split(labels, partitions, groups)
-    paths.counts.write_text(json.dumps(counts, indent=2) + "\n")
+    paths.counts.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Stage `train`: fit a model's head, or all of it where nothing is frozen, and join the two."""
 
+from lesions.stage import read_params, read_paths
+
 import shutil
 from functools import partial
 from pathlib import Path
@@ -8,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from lesions.archive import load_network, save_network
+from lesions.arrays import open_images
+from lesions.machine import describe_machine
 from lesions.mixing import load_mixing, mix_rows, over_all_images
 from lesions.networks import load_architecture
 from lesions.networks.parts import join, standardised
 from lesions.resume import digest
 from lesions.runtime import keras, prepare_tensorflow
-from lesions.stage import read_params, read_paths
 from lesions.training import train
 
 
@@ -31,7 +34,7 @@ def main():
     architecture = load_architecture(model.architecture)
     head = architecture.trainable(frozen.output_shape[1:], **model.of_head())
     if model.backbone is None:
-        images = np.load(paths.images, mmap_mode="r")
+        images = open_images(paths.images, pixels=params.resize.pixels)
         mixing = over_all_images(mixing, np.flatnonzero(partition == "train"), len(images))
         read, validation = partial(mix_rows, mixing, images), images[val]
         network = join(frozen, head)
@@ -54,7 +57,7 @@ def main():
         seed=params.seed,
         **model.model_dump(include={"learning_rate", "batch_size", "epochs", "keep_epoch"}),
     )
-    save_network(join(frozen, head), paths.model)
+    save_network(join(frozen, head), paths.model, trained_on=describe_machine())
     shutil.rmtree(paths.resume)
 
 

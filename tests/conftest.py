@@ -3,17 +3,27 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from cloned import ROOT, Clone
 
 from lesions.demo import write_demo
 
-ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("LESIONS_SHARED", ROOT / ".." / "shared")).resolve()
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # A shell ignores Ctrl-C in what it starts in the background, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,63 +48,24 @@ def shared():
     return find
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Give the Chromium that is installed, started; skip where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory):
     """A folder in HAM10000's layout, seven diagnoses, several lesions with several photographs."""
     folder = tmp_path_factory.mktemp("small_world")
     write_demo(folder, n_images=90, seed=1)
     return folder
-
-
-class Clone:
-    """A copy of this repository's files, as they are now, with a Git history of its own."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        self.run("git", "init", "--quiet", "--initial-branch", "main")
-        self.commit("as it is")
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        """Run a command in the clone, on the clone's own code; give what it printed."""
-        names = ("AUTHOR_NAME", "COMMITTER_NAME", "AUTHOR_EMAIL", "COMMITTER_EMAIL")
-        environment = os.environ | {f"GIT_{name}": "tests@localhost" for name in names}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment["PYTHONPATH"] = str(self.folder / "src")
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True
-        )
-        printed = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"{' '.join(command)}\n{printed}"
-        return printed
-
-    def commit(self, message: str) -> None:
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--message", message)
-
-    def repro(self, *flags: str) -> list[str]:
-        """Run `dvc repro`; give the stages that ran, in order."""
-        printed = self.run("dvc", "repro", *flags)
-        return [
-            line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
-        ]
-
-    def edit(self, change) -> None:
-        """Let `change` alter the mapping that params.yaml holds."""
-        file = self.folder / "params.yaml"
-        params = yaml.safe_load(file.read_text())
-        change(params)
-        file.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +86,10 @@ def clone(tmp_path_factory):
             "keep_epoch": "val_loss",
         }
         cnn = {"architecture": "cnn", "backbone": None, "preprocessing": "unit"}
-        cnn |= shared | {"standardise": False, "head": {"filters": [4, 4]} | shared["head"]}
+        cnn |= shared | {
+            "standardise": False,
+            "head": {"filters": [4, 4], "batch_norm_momentum": 0.9} | shared["head"],
+        }
         backbone = {"weights": "random", "pooling": "flatten"}
         vgg16 = {"architecture": "vgg16", "backbone": backbone, "preprocessing": "imagenet"}
         params["models"] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lesions.archive import load_network, save_network
+from lesions.archive import load_network, read_trained_on, save_network
 from lesions.networks import cnn
 from lesions.networks.parts import join
 from lesions.runtime import keras
@@ -20,7 +20,9 @@ def build_parts():
     keras.utils.clear_session()  # names count up within a process
     keras.utils.set_random_seed(1)
     frozen = cnn.frozen(8, input_size=16, preprocessing="unit")
-    head = cnn.trainable((16, 16, 3), filters=[2, 3], dense_units=[4], dropout=0.3)
+    head = cnn.trainable(
+        (16, 16, 3), filters=[2, 3], dense_units=[4], dropout=0.3, batch_norm_momentum=0.9
+    )
     return frozen, head
 
 
@@ -151,3 +153,13 @@ def test_a_trained_network_holds_no_optimizer_once_it_is_joined(tmp_path):
 
 if __name__ == "__main__":
     save_network(join(*build_parts()), Path(sys.argv[1]))
+
+
+def test_the_machine_that_trained_a_network_is_kept_in_its_archive(network, tmp_path):
+    save_network(network, tmp_path / "a.keras", trained_on={"cpu": "one"})
+    save_network(network, tmp_path / "b.keras")
+    assert read_trained_on(tmp_path / "a.keras") == {"cpu": "one"}
+    assert read_trained_on(tmp_path / "b.keras") == {}
+    weights = load_network(tmp_path / "a.keras").get_weights()
+    for found, expected in zip(weights, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)

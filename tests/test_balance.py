@@ -3,7 +3,7 @@ import pytest
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from scipy import sparse
 
-from lesions.balance import count_classes, mixing_matrix
+from lesions.balance import count_classes, count_resampled, mixing_matrix
 from lesions.images import read_image
 from lesions.metadata import read_metadata
 from lesions.mixing import (
@@ -168,8 +168,11 @@ def test_a_class_all_amid_its_own_kind_is_named_and_smote_is_the_way_out():
     images[labels != 6] = images[labels != 6].clip(100)
     message = without_change(images, labels)
     assert message == (
-        "balance.method: adasyn needs images of another class among the 5 nearest of some image "
-        "of every class; vasc has 8 training images, all amid their own; use method: smote"
+        "balance.method: adasyn needs images of another class among the 5 nearest neighbors of "
+        "some image of every class; vasc has 8 training images, and all neighbors share its class; "
+        "use method: smote (Not any neigbours belong to the majority class. This case will induce "
+        "a NaN case with a division by zero. ADASYN is not suited for this specific dataset. Use "
+        "SMOTE instead.)"
     )
     resample(images, labels, method="smote")
 
@@ -198,20 +201,45 @@ def test_one_image_more_than_neighbours_is_enough():
     resample(images[kept], labels[kept], method="adasyn")
 
 
-def test_a_class_for_which_adasyn_rounds_to_no_new_image_is_named():
+def test_a_class_for_which_adasyn_rounds_to_no_new_image_stays_and_is_counted():
     # bkl lacks one image of the largest class; each of its 59 gets some 1/59 of that, rounded to 0.
     images, labels = synthetic()
     extra = np.repeat(np.flatnonzero(labels == 2), 2)[:29]
     images = np.concatenate([images, images[extra] ^ 1])
     labels = np.concatenate([labels, labels[extra]])
     assert (labels == 2).sum() == 59
-    message = without_change(images, labels)
-    assert message.startswith(
-        "balance.method: adasyn must make at least one new image of every smaller class; bkl has "
-        "59 training images, so near to the largest class that the number rounds to none; "
-        "use method: smote ("
-    )
-    resample(images, labels, method="smote")
+    mixing, resampled = resample(images, labels)
+    counts = count_resampled(labels, resampled)
+    assert counts["after"]["bkl"] == 59
+    assert counts["not_resampled"] == {"bkl": 1}
+    # The others are resampled as if bkl had not been asked for.
+    targets = {label: 60 for label in range(7) if label != 2}
+    sampler = ADASYN(sampling_strategy=targets, random_state=3, n_neighbors=5)
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    expected, expected_labels = sampler.fit_resample(pixels, labels)
+    np.testing.assert_array_equal(resampled, expected_labels)
+    mixed = mix(mixing, images).reshape(len(expected), -1)
+    np.testing.assert_allclose(mixed, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_subset_with_nearly_n_images_a_class_stays_as_it_is(apart):
+    # 20 to 22 images of each class; each of 20 gets 1/20 of the two that are lacking. `apart`: no
+    # image has a neighbour of another class, so that ADASYN has nothing to go by either.
+    rng = np.random.default_rng(0)
+    labels = np.repeat(range(7), [20, 21, 22, 20, 21, 22, 20])
+    spread = 0 if apart else 60
+    images = 36 * labels[:, None, None, None] + rng.integers(0, spread + 2, (len(labels), 4, 4, 3))
+    mixing, resampled = resample(images.clip(0, 255).astype(np.uint8), labels)
+    assert mixing.shape == (146, 146)
+    counts = count_resampled(labels, resampled)
+    assert counts["after"] == counts["before"]
+    assert counts["not_resampled"] == {"akiec": 2, "bcc": 1, "df": 2, "mel": 1, "vasc": 2}
+
+
+def test_what_is_not_resampled_is_counted_without_a_method_too():
+    labels = np.array([0, 1, 1, 5, 5, 5])
+    assert count_resampled(labels, labels)["not_resampled"] == {"akiec": 2, "bcc": 1}
 
 
 def test_one_class_alone_cannot_be_balanced():

@@ -155,6 +155,6 @@ def test_the_stage_writes_the_same_bytes_twice(tmp_path, monkeypatch):
         argv += ["--calibration", str(tmp_path / name / "cnn.json")]
         monkeypatch.setattr(sys, "argv", argv)
         runpy.run_path(str(ROOT / "stages/calibrate.py"), run_name="__main__")
-        written.append((tmp_path / name / "cnn.json").read_text())
+        written.append((tmp_path / name / "cnn.json").read_text(encoding="utf-8"))
     assert written[0] == written[1]
     assert json.loads(written[0])["conformal"]["n_images"] == 40

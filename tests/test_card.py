@@ -21,7 +21,7 @@ from lesions.tables import to_json
 from lesions.taxonomy import CODES, LABELS, NOT_A_MEDICAL_DEVICE, PROBABILITIES
 
 ROOT = Path(__file__).parents[1]
-TEMPLATE = (ROOT / "templates/model_card.md.j2").read_text()
+TEMPLATE = (ROOT / "templates/model_card.md.j2").read_text(encoding="utf-8")
 MODELS = ("cnn", "vgg16")
 AUDIT = {"n_pairs_across_lesions": 1234, "recall_within_lesions": 0.958}
 
@@ -91,7 +91,7 @@ def study(whole_study):
 
 @pytest.fixture
 def settings():
-    found = yaml.safe_load((ROOT / "params.yaml").read_text())
+    found = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     found["models"] = {name: found["models"][name] for name in MODELS}
     return found
 
@@ -125,6 +125,15 @@ def test_the_card_of_a_users_own_photographs_claims_nothing_about_them(study, se
     assert "a folder that the user of this pipeline brought" in card
     for words in ("Vienna", "mostly light skin", "synthetic"):
         assert words not in card
+
+
+def test_a_model_that_predicts_one_diagnosis_alone_is_said_to(study, settings):
+    assert "predicts only" not in render(TEMPLATE, study, settings=settings)
+    matrix = study["details"]["vgg16"]["measured"]["confusion"]
+    for dx, row in matrix.items():
+        matrix[dx] = dict.fromkeys(row, 0) | {"df": sum(row.values())}
+    table = table_below(render(TEMPLATE, study, settings=settings), "### All models")
+    assert [row[0] for row in table][-2:] == ["cnn", "vgg16 (predicts only df)"]
 
 
 def test_every_model_has_its_scores_with_intervals_as_the_comparison_has_them(study, settings):
@@ -338,17 +347,17 @@ def test_a_missed_promise_is_one_whose_whole_interval_lies_below():
 def test_the_stage_writes_the_card_from_files(study, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(yaml.safe_dump(settings))
+    Path("params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     flags = {"evaluations": "evaluation", "details": "details", "calibrations": "calibration"}
     for name, folder in flags.items():
         Path(folder).mkdir()
         for model in MODELS:
             found = study[name][model]
             text = json.dumps(found.get("measured", found))
-            Path(folder, f"{model}.json").write_text(text)
+            Path(folder, f"{model}.json").write_text(text, encoding="utf-8")
     for name in ("comparison", "differences", "split", "audit"):
         flags[name] = f"{name}.json"
-        Path(flags[name]).write_text(json.dumps(study[name]))
+        Path(flags[name]).write_text(json.dumps(study[name]), encoding="utf-8")
     Path("cohort").mkdir()
     for name, table in study["cohort"].items():
         table.to_csv(f"cohort/{name}.csv", index=False)
@@ -358,7 +367,9 @@ def test_the_stage_writes_the_card_from_files(study, settings, tmp_path, monkeyp
     argv = [word for name, value in flags.items() for word in (f"--{name}", value)]
     monkeypatch.setattr(sys, "argv", ["card.py", *argv])
     runpy.run_path(str(ROOT / "stages/card.py"), run_name="__main__")
-    assert Path("MODEL_CARD.md").read_text() == render(TEMPLATE, study, settings=settings)
+    assert Path("MODEL_CARD.md").read_text(encoding="utf-8") == render(
+        TEMPLATE, study, settings=settings
+    )
 
 
 def test_how_the_photographs_were_decoded_is_part_of_what_the_models_are(study, settings):

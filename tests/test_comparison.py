@@ -46,7 +46,10 @@ def scores(**changes):
 
 
 def details_of(found):
-    """Give intervals of .1 below to .1 above each value of `IN_SHORT`; no `df` nor `vasc`."""
+    """Give intervals of .1 below to .1 above each value of `IN_SHORT`; no `df` nor `vasc`.
+
+    An accuracy of .4 is that of a model that predicts nothing but nv.
+    """
     headline = {
         name: {
             "value": found[name],
@@ -55,7 +58,13 @@ def details_of(found):
         }
         for name in IN_SHORT
     }
-    return {"headline": headline, "classes_without_images": ["df", "vasc"]}
+    right = {"mel": {"mel": 4, "nv": 0}, "nv": {"mel": 0, "nv": 6}}
+    collapsed = {"mel": {"mel": 0, "nv": 6}, "nv": {"mel": 0, "nv": 4}}
+    return {
+        "headline": headline,
+        "classes_without_images": ["df", "vasc"],
+        "confusion": collapsed if found["accuracy"] == 0.4 else right,
+    }
 
 
 def compared(evaluations, published=None):
@@ -120,6 +129,7 @@ def test_models_stand_in_the_given_order_each_before_its_published_numbers():
     assert table["accuracy_low"].tolist()[:2] == [0.5, pytest.approx(0.3)]
     assert np.isnan(table.loc[5, ["roc_auc_macro", "accuracy_high"]].astype(float)).all()
     assert table["n_diagnoses"].fillna(0).tolist() == [5, 5, 0, 5, 5, 0, 0]
+    assert table["only_predicted"].fillna("").tolist() == ["", "nv", "", "", "", "", ""]
 
 
 def test_an_evaluation_without_a_measure_is_refused_by_name():
@@ -185,16 +195,20 @@ def test_models_that_were_asked_about_different_images_are_refused():
 
 def test_curves_become_one_long_table_with_val_where_there_is_one():
     with_val = pd.DataFrame(
-        {"epoch": [1, 2], "accuracy": [0.1, 0.2], "loss": [2, 1], "val_accuracy": [0.3, 0.4],
-         "val_loss": [4, 3]}
+        {"epoch": [1, 2], "accuracy": [0.1, 0.2], "loss": [2, 1], "n_predicted_classes": [7, 6],
+         "val_accuracy": [0.3, 0.4], "val_loss": [4, 3], "val_n_predicted_classes": [1, 2]}
     )  # fmt: skip
-    without = pd.DataFrame({"epoch": [1], "accuracy": [0.5], "loss": [5]})
+    without = pd.DataFrame(
+        {"epoch": [1], "accuracy": [0.5], "loss": [5], "n_predicted_classes": [3]}
+    )
     table = gather_curves({"vgg16": with_val, "cnn": without})
-    assert list(table) == ["model", "partition", "epoch", "accuracy", "loss"]
+    assert list(table) == [
+        "model", "partition", "epoch", "accuracy", "loss", "n_predicted_classes"
+    ]  # fmt: skip
     assert table.to_numpy().tolist() == [
-        ["vgg16", "train", 1, 0.1, 2],
-        ["vgg16", "train", 2, 0.2, 1],
-        ["vgg16", "val", 1, 0.3, 4],
-        ["vgg16", "val", 2, 0.4, 3],
-        ["cnn", "train", 1, 0.5, 5],
+        ["vgg16", "train", 1, 0.1, 2, 7],
+        ["vgg16", "train", 2, 0.2, 1, 6],
+        ["vgg16", "val", 1, 0.3, 4, 1],
+        ["vgg16", "val", 2, 0.4, 3, 2],
+        ["cnn", "train", 1, 0.5, 5, 3],
     ]

@@ -28,7 +28,7 @@ def test_cores_that_a_process_may_not_use_do_not_count():
     )
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     command = [sys.executable, "-c", bound]
-    assert subprocess.check_output(command, env=environment, text=True).strip() == "1"
+    assert subprocess.check_output(command, env=environment, encoding="utf-8").strip() == "1"
 
 
 @pytest.mark.parametrize("asked", ["0", "-1", "2.5", "two", ""])

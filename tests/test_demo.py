@@ -77,7 +77,7 @@ def test_the_metadata_file_is_the_table_that_is_given_back(demo):
 
 def test_a_missing_age_is_an_empty_cell(demo):
     folder, cohort = demo
-    lines = (folder / "HAM10000_metadata.csv").read_text().splitlines()[1:]
+    lines = (folder / "HAM10000_metadata.csv").read_text(encoding="utf-8").splitlines()[1:]
     empty = [line.split(",")[COLUMNS.index("age")] == "" for line in lines]
     assert empty == list(cohort["age"].isna())
     assert any(empty)
@@ -120,25 +120,27 @@ def test_opencv_keeps_its_number_of_threads(tmp_path):
 def test_what_a_broken_run_left_is_gone_and_other_files_stay(tmp_path):
     for part in (1, 2):
         (tmp_path / f"HAM10000_images_part_{part}").mkdir()
-        (tmp_path / f"HAM10000_images_part_{part}" / "ISIC_9999999.jpg").write_text("half a ph")
-    (tmp_path / "HAM10000_metadata.csv").write_text("lesion_id,im")
-    (tmp_path / "notes.txt").write_text("mine")
+        (tmp_path / f"HAM10000_images_part_{part}" / "ISIC_9999999.jpg").write_text(
+            "half a ph", encoding="utf-8"
+        )
+    (tmp_path / "HAM10000_metadata.csv").write_text("lesion_id,im", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     cohort = write_demo(tmp_path, n_images=56, seed=5)
     assert {path.stem for path in tmp_path.glob("*/*")} == set(cohort["image_id"])
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "HAM10000_metadata.csv"), cohort)
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_linked_file_or_folder_of_the_user_is_not_written_through(tmp_path):
     mine, folder = tmp_path / "mine", tmp_path / "demo"
     mine.mkdir()
     folder.mkdir()
-    (mine / "metadata.csv").write_text("mine")
+    (mine / "metadata.csv").write_text("mine", encoding="utf-8")
     (folder / "HAM10000_metadata.csv").hardlink_to(mine / "metadata.csv")
     (folder / "HAM10000_images_part_1").symlink_to(mine)
     write_demo(folder, n_images=56, seed=5)
     assert [path.name for path in mine.iterdir()] == ["metadata.csv"]
-    assert (mine / "metadata.csv").read_text() == "mine"
+    assert (mine / "metadata.csv").read_text(encoding="utf-8") == "mine"
 
 
 def test_too_few_images_are_refused_before_a_folder_is_made(tmp_path):

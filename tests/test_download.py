@@ -134,13 +134,13 @@ def test_an_unknown_hash_is_printed_and_protects_from_then_on(fetch, server, tmp
     fetch()
     assert SHA256 in capsys.readouterr().out
     url = f"{server.at}/in/photos.zip"
-    assert yaml.safe_load((tmp_path / "lock.yaml").read_text()) == {url: SHA256}
+    assert yaml.safe_load((tmp_path / "lock.yaml").read_text(encoding="utf-8")) == {url: SHA256}
     shutil.rmtree(cache_folder())  # the second user
     server.body = b"PK" + BODY
     other = hashlib.sha256(server.body).hexdigest()
     with pytest.raises(DownloadError, match=f"expected {SHA256} but got {other}.*correct .*lock"):
         fetch()
-    assert yaml.safe_load((tmp_path / "lock.yaml").read_text()) == {url: SHA256}
+    assert yaml.safe_load((tmp_path / "lock.yaml").read_text(encoding="utf-8")) == {url: SHA256}
 
 
 def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(fetch, server):
@@ -151,7 +151,7 @@ def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(fetch, server):
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "a: 1"])
 def test_a_lock_that_is_no_lock_is_refused(tmp_path, text):
-    (tmp_path / "lock.yaml").write_text(text)
+    (tmp_path / "lock.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(DownloadError, match=r"(?s)lock\.yaml must .* run 'git checkout"):
         read_lock(tmp_path / "lock.yaml")
 
@@ -264,7 +264,10 @@ def certificate(tmp_path, monkeypatch):
     words += " -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
     command = [*words.split(), "-keyout", tmp_path / "key.pem", "-out", file]
     subprocess.run(command, check=True, capture_output=True)
-    file.write_text(file.read_text() + (tmp_path / "key.pem").read_text())
+    file.write_text(
+        file.read_text(encoding="utf-8") + (tmp_path / "key.pem").read_text(encoding="utf-8"),
+        encoding="utf-8",
+    )
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
     return file
 
@@ -353,7 +356,7 @@ def test_a_file_too_large_for_the_limit_is_told_and_taken_up_later(server, tmp_p
         [sys.executable, "-c", textwrap.dedent(script)],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert "photos.zip.part (100000 bytes so far) needs 200000 bytes more, 300000" in done.stdout

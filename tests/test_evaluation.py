@@ -252,7 +252,7 @@ def test_the_stage_scores_the_test_part_alone(tables, calibration, tmp_path, mon
     shutil.copy(ROOT / "params.yaml", tmp_path)
     for name, table in tables.items():
         table.to_csv(f"{name}.csv", index=False)
-    Path("calibration.json").write_text(json.dumps(calibration))
+    Path("calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
     flags = ["--name", "cnn", "--calibration", "calibration.json"]
     for name in tables:
         flags += [f"--{name}", f"{name}.csv"]
@@ -270,7 +270,7 @@ def test_the_stage_scores_the_test_part_alone(tables, calibration, tmp_path, mon
 
     test = tables["predictions"][5:]
     hits = np.sum(test["label"] == test[list(PROBABILITIES)].to_numpy().argmax(axis=1))
-    scores = json.loads(Path(outputs["evaluation"]).read_text())
+    scores = json.loads(Path(outputs["evaluation"]).read_text(encoding="utf-8"))
     assert scores["n_images"] == 300
     assert scores["accuracy"] == pytest.approx(hits / 300, abs=5e-5)
     details = json.loads(Path(outputs["details"]).read_text(encoding="utf-8"))

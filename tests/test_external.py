@@ -19,7 +19,7 @@ from lesions.metadata import read_metadata
 from lesions.taxonomy import METADATA
 
 ROOT = Path(__file__).parents[1]
-STAGE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["external"]["do"]
+STAGE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["external"]["do"]
 
 
 def table(*rows):
@@ -102,8 +102,8 @@ def run_external(tmp_path, monkeypatch, small_world):
         labels.to_csv("data/labels.csv", index=False)
         command = STAGE["cmd"].replace("${key}", "there").replace("${item}", str(source))
         words = shlex.split(command)
-        monkeypatch.setattr(sys, "argv", words[1:])
-        runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+        monkeypatch.setattr(sys, "argv", words[2:])
+        runpy.run_path(str(ROOT / words[2]), run_name="__main__")
         return tmp_path
 
     return run
@@ -129,7 +129,7 @@ def test_the_stage_counts_near_duplicates_of_the_studys_photographs(
         add(source, path, f"again_{path.stem}", content)
     made = run_external(source)
     metadata = pd.read_csv(source / METADATA)
-    assert json.loads((made / "metrics/external/there.json").read_text()) == {
+    assert json.loads((made / "metrics/external/there.json").read_text(encoding="utf-8")) == {
         "n_images": 63,
         "n_lesions": metadata["lesion_id"].nunique(),
         "n_classes": 7,

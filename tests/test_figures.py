@@ -92,7 +92,7 @@ def values_of(node, key):
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_dvc_template_has_the_anchors_without_which_it_shows_nothing(path):
-    template = json.loads(path.read_text())
+    template = json.loads(path.read_text(encoding="utf-8"))
     assert values_of(template, "values") == ["<DVC_METRIC_DATA>"]
     fields = values_of(template, "field")
     assert "<DVC_METRIC_X>" in fields
@@ -102,7 +102,7 @@ def test_a_dvc_template_has_the_anchors_without_which_it_shows_nothing(path):
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_template_that_lists_diagnoses_lists_those_of_the_taxonomy(path):
-    for domain in values_of(json.loads(path.read_text()), "domain"):
+    for domain in values_of(json.loads(path.read_text(encoding="utf-8")), "domain"):
         if "nv" in domain:
             assert domain in (list(CODES), [*CODES, "malignant"])
 

@@ -193,7 +193,7 @@ def test_the_central_square_leaves_as_much_at_either_side(height, width, rows, c
 def test_resizing_is_opencvs_own(tmp_path, interpolation):
     paths = [write(tmp_path / f"{seed}.png", noise(30, 40, seed)) for seed in range(3)]
     out = np.zeros((3, 16, 16, 3), np.uint8)
-    resize_images(paths, out, size=16, interpolation=interpolation, crop="none")
+    resize_images(paths, out, pixels=16, interpolation=interpolation, crop="none")
     flag = {
         "nearest": cv2.INTER_NEAREST,
         "linear": cv2.INTER_LINEAR,
@@ -208,7 +208,7 @@ def test_resizing_is_opencvs_own(tmp_path, interpolation):
 def test_a_square_is_cropped_before_resizing(tmp_path):
     out = np.zeros((1, 30, 30, 3), np.uint8)
     path = write(tmp_path / "a.png", noise(30, 40))
-    resize_images([path], out, size=30, interpolation="area", crop="square")
+    resize_images([path], out, pixels=30, interpolation="area", crop="square")
     np.testing.assert_array_equal(out[0], noise(30, 40)[:, 5:35])
 
 
@@ -217,7 +217,7 @@ def test_a_square_is_cropped_before_resizing(tmp_path):
 def test_a_full_decode_is_opencvs_own_bit_for_bit(tmp_path, interpolation, decode):
     path = write(tmp_path / "a.jpg", smooth(450, 600))
     out = np.zeros((1, 32, 32, 3), np.uint8)
-    resize_images([path], out, size=32, interpolation=interpolation, crop="none", **decode)
+    resize_images([path], out, pixels=32, interpolation=interpolation, crop="none", **decode)
     rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     flag = INTERPOLATIONS[interpolation]
     np.testing.assert_array_equal(out[0], cv2.resize(rgb, (32, 32), interpolation=flag))
@@ -237,7 +237,7 @@ def test_a_reduced_photograph_is_cropped_and_resized_as_a_full_one(
 ):
     path = write(tmp_path / "a.jpg", smooth(450, 600))
     out = np.zeros((1, size, size, 3), np.uint8)
-    resize_images([path], out, size=size, interpolation="linear", crop=crop, decode="reduced")
+    resize_images([path], out, pixels=size, interpolation="linear", crop=crop, decode="reduced")
     rgb = cv2.cvtColor(cv2.imread(str(path), REDUCED[scale]), cv2.COLOR_BGR2RGB)
     rgb = rgb[:, columns] if crop == "square" else rgb
     np.testing.assert_array_equal(out[0], cv2.resize(np.ascontiguousarray(rgb), (size, size)))
@@ -250,7 +250,7 @@ def test_a_reduced_photograph_has_less_noise_than_two_pixels_in_nineteen(tmp_pat
     for decode in ("full", "reduced"):
         out = np.zeros((1, 32, 32, 3), np.uint8)
         resize_images(
-            [tmp_path / "a.jpg"], out, size=32, interpolation="linear", crop="none", decode=decode
+            [tmp_path / "a.jpg"], out, pixels=32, interpolation="linear", crop="none", decode=decode
         )
         spread[decode] = out.std()
     # A pixel at 1/8 is the mean of 64 (of chroma as well, or of more): the noise is an eighth.
@@ -263,7 +263,7 @@ def test_every_row_is_filled_by_any_number_of_threads(tmp_path, monkeypatch, n_i
     monkeypatch.setenv("LESIONS_WORKERS", n_workers)
     path = write(tmp_path / "a.png", np.full((9, 9, 3), 7, np.uint8))
     out = np.zeros((n_images, 8, 8, 3), np.uint8)
-    resize_images([path] * n_images, out, size=8, interpolation="area", crop="none")
+    resize_images([path] * n_images, out, pixels=8, interpolation="area", crop="none")
     assert (out == 7).all()
 
 
@@ -272,7 +272,7 @@ def test_opencvs_own_threads_are_as_many_as_before_even_after_an_error(tmp_path)
     (tmp_path / "a.jpg").write_bytes(b"no image")
     out = np.zeros((1, 8, 8, 3), np.uint8)
     with pytest.raises(ValueError, match="must be a whole image"):
-        resize_images([tmp_path / "a.jpg"], out, size=8, interpolation="area", crop="none")
+        resize_images([tmp_path / "a.jpg"], out, pixels=8, interpolation="area", crop="none")
     assert cv2.getNumThreads() == n_threads
 
 
@@ -282,7 +282,7 @@ def test_rows_follow_the_paths_whatever_thread_is_first(tmp_path):
         for seed in range(20)
     ]
     out = np.zeros((20, 8, 8, 3), np.uint8)
-    resize_images(paths, out, size=8, interpolation="nearest", crop="none")
+    resize_images(paths, out, pixels=8, interpolation="nearest", crop="none")
     assert out[:, 0, 0, 0].tolist() == list(range(20))
 
 
@@ -291,7 +291,7 @@ def test_a_broken_file_among_many_stops_the_resizing(tmp_path):
     paths[1].write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"1\.png must be a whole image"):
         resize_images(
-            paths, np.zeros((3, 8, 8, 3), np.uint8), size=8, interpolation="area", crop="none"
+            paths, np.zeros((3, 8, 8, 3), np.uint8), pixels=8, interpolation="area", crop="none"
         )
 
 

@@ -33,7 +33,9 @@ def write_metadata(path, *, separator=","):
         for image_id, dx in zip(IDS, CODES, strict=True)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(separator.join(row) + "\n" for row in (COLUMNS, *rows)))
+    path.write_text(
+        "".join(separator.join(row) + "\n" for row in (COLUMNS, *rows)), encoding="utf-8"
+    )
 
 
 def write_images(place, ids, *, suffix=".jpg"):
@@ -237,7 +239,7 @@ def test_hidden_files_and_what_macos_adds_are_passed_over(source, raw):
 def test_what_a_broken_run_left_is_removed(source, raw):
     write_images(raw / PART_2, [*IDS, "ISIC_99"])
     (raw / PART_1).mkdir()
-    (raw / "half.tmp").write_text("left")
+    (raw / "half.tmp").write_text("left", encoding="utf-8")
     ingest_folder(source, raw)
     assert_raw_is_whole(raw, part_2=IDS[3:])
 
@@ -300,10 +302,10 @@ def test_the_isics_ground_truth_is_metadata(source, raw, suffix):
     lines += [f"{i}," + ",".join(str(float(place == n)) for n in range(7))
               for i, place in zip(IDS, places, strict=True)]  # fmt: skip
     name = f"ISIC2018_Task3_Test_GroundTruth{suffix}"
-    (source / name).write_text("".join(f"{line}\n" for line in lines))
+    (source / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     ingest_folder(source, raw)
     assert_raw_is_whole(raw, part_2=IDS[3:])
-    assert (raw / METADATA).read_text().splitlines()[1] == "ISIC_1,ISIC_1,akiec,,,,"
+    assert (raw / METADATA).read_text(encoding="utf-8").splitlines()[1] == "ISIC_1,ISIC_1,akiec,,,,"
 
 
 def test_of_a_linked_destination_only_the_link_is_removed(source, raw, tmp_path):
@@ -396,8 +398,8 @@ def test_a_link_to_nothing_is_refused(source, raw):
 
 
 def test_a_fault_of_the_metadata_is_found_first(source, raw):
-    text = (source / METADATA).read_text()
-    (source / METADATA).write_text(text.replace(",mel,", ",melanoma,"))
+    text = (source / METADATA).read_text(encoding="utf-8")
+    (source / METADATA).write_text(text.replace(",mel,", ",melanoma,"), encoding="utf-8")
     shutil.rmtree(source / PART_1)
     refuse(source, raw, "dx must be one of .* row 6 of HAM10000_metadata.csv has 'melanoma'")
 

@@ -14,7 +14,7 @@ SAID = '\nit is short; of "%s"\n'
 def run(end):
     """Give the exit code and what was said of a process with last words that ends so."""
     command = [sys.executable, "-c", f"{LEAVE}\n{end}"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=os.environ)
     return done.returncode, done.stderr
 
 

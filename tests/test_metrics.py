@@ -16,6 +16,7 @@ from lesions.metrics import (
     calibration_error,
     confidence_bins,
     confusion,
+    find_only_predicted,
     headline,
     name_predictions,
     per_class,
@@ -196,3 +197,11 @@ def test_of_two_equal_probabilities_the_first_is_predicted():
     probabilities = np.zeros((1, 7))
     probabilities[0, [2, 4]] = 0.5
     assert name_predictions(np.array([4]), probabilities)["predicted"].tolist() == ["bkl"]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "only"), [([3, 3, 3], "df"), ([3, 3, 5], None), ([5], "nv"), ([], None)]
+)
+def test_a_model_that_predicts_one_class_alone_is_told(predicted, only):
+    rows = dict.fromkeys(CODES, 0) | {CODES[label]: predicted.count(label) for label in predicted}
+    assert find_only_predicted({"mel": rows, "nv": dict.fromkeys(CODES, 0)}) == only

@@ -133,7 +133,7 @@ def test_the_stage_draws_a_sheet_of_real_photographs(small_world, tmp_path, monk
     predictions[list(PROBABILITIES)] = sure_of(*[("mel", 0.9)] * len(labels))
     predictions.to_csv(tmp_path / "cnn.csv", index=False)
     nothing = {"calibrated": False, "reason": "", "temperature": None, "conformal": None}
-    (tmp_path / "cnn.json").write_text(json.dumps(nothing))
+    (tmp_path / "cnn.json").write_text(json.dumps(nothing), encoding="utf-8")
     flags = {
         "--name": "cnn",
         "--predictions": tmp_path / "cnn.csv",

@@ -43,7 +43,13 @@ def freeze(architecture, *, size=32, preprocessing="unit", **changes):
 def test_the_cnn_is_built_as_the_paper_says():
     # Sets of two convolutions, each followed by batch normalisation, each set by pooling; dropout
     # before each dense ReLU layer; softmax over the seven diagnoses.
-    network = cnn.trainable((32, 32, 3), filters=[32, 64, 128], dense_units=[128, 64], dropout=0.3)
+    network = cnn.trainable(
+        (32, 32, 3),
+        filters=[32, 64, 128],
+        dense_units=[128, 64],
+        dropout=0.3,
+        batch_norm_momentum=0.9,
+    )
     one_set = ["Conv2D", "BatchNormalization"] * 2 + ["MaxPooling2D"]
     dense = ["Dropout", "Dense"] * 2 + ["Dense"]
     assert kinds(network) == ["InputLayer", *one_set * 3, "Flatten", *dense]
@@ -86,7 +92,7 @@ def test_the_cnn_has_no_preprocessing_of_imagenet():
 
 def test_the_cnn_refuses_an_image_that_its_sets_would_halve_to_nothing():
     # 8 px become 4, 2, 1; a fourth set has nothing to pool.
-    settings = {"dense_units": [4], "dropout": 0.1}
+    settings = {"dense_units": [4], "dropout": 0.1, "batch_norm_momentum": 0.9}
     cnn.trainable((8, 8, 3), filters=[2, 2, 2], **settings)
     with pytest.raises(ValueError, match=r"must be at least 16 px for 4 sets .*; it is 8"):
         cnn.trainable((8, 8, 3), filters=[2, 2, 2, 2], **settings)
@@ -266,7 +272,9 @@ def test_weights_that_cannot_be_downloaded_are_told_with_two_ways_out(website):
 
 
 def test_a_download_of_something_else_is_told(website, own_keras_home):
-    (website / "vgg16.h5").write_text("<html>Sign in to the hotel's network</html>")
+    (website / "vgg16.h5").write_text(
+        "<html>Sign in to the hotel's network</html>", encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=REFUSED + "Incomplete or corrupted file detected"):
         freeze(vgg16, **weights("imagenet"))
     assert (own_keras_home / "models").is_dir()  # and nothing in the user's own

@@ -55,13 +55,15 @@ class Toy:
         self.folder = folder
         self.lock = folder / "dvc.lock"
         (folder / "acts").mkdir()
-        (folder / "dvc.yaml").write_text(PIPELINE)
-        (folder / "stage.sh").write_text(STAGE)
+        (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
+        (folder / "stage.sh").write_text(STAGE, encoding="utf-8")
         (folder / ".dvc/tmp").mkdir(parents=True)  # as 'dvc init --no-scm' does, in no time
-        (folder / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+        (folder / ".dvc/config").write_text(
+            "[core]\n    no_scm = True\n    analytics = false\n", encoding="utf-8"
+        )
 
     def act(self, stage: str, act: str) -> None:
-        (self.folder / "acts" / stage).write_text(act)
+        (self.folder / "acts" / stage).write_text(act, encoding="utf-8")
 
     def start(self, *command: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -69,7 +71,7 @@ class Toy:
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
 
@@ -84,14 +86,14 @@ class Toy:
 
     def stamps(self) -> list[str]:
         file = self.folder / "stamps"
-        return file.read_text().splitlines() if file.exists() else []
+        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     def recorded(self) -> dict:
-        return yaml.safe_load(self.lock.read_text())["stages"]
+        return yaml.safe_load(self.lock.read_text(encoding="utf-8"))["stages"]
 
     def environment(self) -> dict[str, str]:
         """Give what the stage `first` saw of the variables that neither DVC nor a shell sets."""
-        lines = (self.folder / "environment").read_text().splitlines()
+        lines = (self.folder / "environment").read_text(encoding="utf-8").splitlines()
         seen = dict(line.partition("=")[::2] for line in lines if "=" in line)
         set_anew = ("DVC", "DASK", "_", "SHLVL", "PWD", "OLDPWD", "PYTEST_CURRENT_TEST")
         return {name: seen[name] for name in seen if not name.startswith(set_anew)}
@@ -99,15 +101,15 @@ class Toy:
     @contextmanager
     def lock_of_dvc(self):
         """Hold the lock that every DVC takes while it does not run a command."""
-        with (self.folder / ".dvc/tmp/lock").open("a") as lock:
+        with (self.folder / ".dvc/tmp/lock").open("a", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def victim(self) -> int:
         """Wait until a stage is blocked; give the number of its process."""
         file = self.folder / "victim"
-        until(lambda: file.exists() and file.read_text())
-        return int(file.read_text())
+        until(lambda: file.exists() and file.read_text(encoding="utf-8"))
+        return int(file.read_text(encoding="utf-8"))
 
     def processes(self) -> list[psutil.Process]:
         """Give what runs in the folder."""
@@ -206,7 +208,7 @@ def test_a_run_that_is_stopped_leaves_no_process_and_nothing_in_the_way_of_dvc(
     toy.act("work@a", BLOCKED)
     tool = toy.start(*PARALLEL, "2")
     toy.victim()
-    until(lambda: "work@b" in toy.lock.read_text())
+    until(lambda: "work@b" in toy.lock.read_text(encoding="utf-8"))
     os.kill(tool.pid, stopped) if code < 0 else os.killpg(tool.pid, stopped)
     printed = toy.end(tool, code=code)
     assert "Traceback" not in printed
@@ -237,14 +239,16 @@ def test_a_stage_whose_file_another_dvc_has_begun_to_write_waits_for_it(toy, ser
     notes = toy.folder / ".dvc/tmp/rwlock"
     file, info = str(toy.folder / "work@a.txt"), {"pid": os.getpid(), "cmd": "dvc repro work@a"}
     with toy.lock_of_dvc():
-        noted = json.loads(notes.read_text())
-        notes.write_text(json.dumps(noted | {"write": noted["write"] | {file: info}}))
+        noted = json.loads(notes.read_text(encoding="utf-8"))
+        notes.write_text(
+            json.dumps(noted | {"write": noted["write"] | {file: info}}), encoding="utf-8"
+        )
     (toy.folder / "go").touch()
     assert any("work@a waits for another DVC" in line for line in tool.stdout)
     with toy.lock_of_dvc():
-        noted = json.loads(notes.read_text())
+        noted = json.loads(notes.read_text(encoding="utf-8"))
         del noted["write"][file]
-        notes.write_text(json.dumps(noted))
+        notes.write_text(json.dumps(noted), encoding="utf-8")
     toy.end(tool)
     assert toy.lock.read_bytes() == serial.lock.read_bytes()
 
@@ -265,10 +269,10 @@ def test_notes_of_dead_processes_are_dropped_though_others_have_their_numbers(to
     info = {"pid": os.getpid(), "cmd": "dvc repro first"}
     write = {str(toy.folder / "first.txt"): info}
     notes = toy.folder / ".dvc/tmp/rwlock"
-    notes.write_text(json.dumps({"write": write, "read": {}}))
+    notes.write_text(json.dumps({"write": write, "read": {}}), encoding="utf-8")
     assert "is busy" in toy.run(*DVC, "repro", code=255)
     toy.run(*PARALLEL, "1")
-    notes.write_text("")  # DVC was killed as it wrote
+    notes.write_text("", encoding="utf-8")  # DVC was killed as it wrote
     assert "up to date" in toy.run(*PARALLEL, "1")
     assert toy.lock.read_bytes() == serial.lock.read_bytes()
 
@@ -330,7 +334,7 @@ def test_a_scheduler_that_runs_already_is_used_and_left_without_a_stage(
 
 @pytest.mark.parametrize("where", ["two", "0", "-1", ""])
 def test_a_number_of_jobs_that_is_none_is_refused(where):
-    refused = subprocess.run((*PARALLEL, where), capture_output=True, text=True)
+    refused = subprocess.run((*PARALLEL, where), capture_output=True, encoding="utf-8")
     assert refused.returncode == 1
     assert "JOBS must be a number of stages at once" in refused.stderr
     assert repr(where) in refused.stderr
@@ -350,7 +354,9 @@ def test_make_repro_runs_stages_at_once_only_where_it_is_asked(tmp_path, variabl
     dry = ("make", "--dry-run", "--old-file", ".venv/stamp", "repro", *variables)
     # Under `make test` the variables of the outer make would reach the inner one.
     env = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-    run = subprocess.run(dry, cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
+    run = subprocess.run(
+        dry, cwd=tmp_path, env=env, check=True, capture_output=True, encoding="utf-8"
+    )
     printed = run.stdout
     ran = [line.removeprefix(".venv/bin/") for line in printed.splitlines()]
     assert [line for line in ran if "repro" in line or "parallel" in line] == [command]

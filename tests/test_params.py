@@ -1,5 +1,6 @@
 import copy
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,16 @@ from dvc.utils.serialize import load_yaml
 
 from lesions.params import ParamsError, architectures, parse_params, read_params
 from lesions.params.data import File
+from lesions.params.kinds import UNSEEN_BY_DVC, Section
 from lesions.params.loader import Loader
+from lesions.params.schema import Params
 
 ROOT = Path(__file__).parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 del COMMITTED["models"]["resnet50"]  # its settings are those of vgg16
-OPTIONAL = {("models", "cnn", "head", "filters")}  # only a network that convolves has it
+# Only a network that convolves has them.
+OPTIONAL = {("models", "cnn", "head", key) for key in ("filters", "batch_norm_momentum")}
 
 
 def leaves(part, keys=()):
@@ -46,7 +50,9 @@ def refuse(tmp_path):
         params = copy.deepcopy(COMMITTED)
         change(params)
         file = tmp_path / "params.yaml"
-        file.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False))
+        file.write_text(
+            yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8"
+        )
         with pytest.raises(ParamsError) as refused:
             read_params(file)
         return str(refused.value)
@@ -196,6 +202,49 @@ def test_a_name_can_stand_in_a_files_name_and_after_a_flag(refuse, name):
         assert f"  {section}.{name}.[key]: {rule}; found {name!r}" in message
 
 
+@pytest.mark.parametrize("name", UNSEEN_BY_DVC)
+def test_a_name_that_dvcs_run_cache_ignores_is_refused(refuse, name):
+    message = refuse(models_and_sets([name], [name]))
+    for section in ("models", "data.external"):
+        assert f"  {section}.{name}.[key]: Value error, must not be size or nfiles: DVC" in message
+
+
+def keys_of(section):
+    """Give every key of a section of the schema, and of what its values are made of."""
+    for name, field in section.model_fields.items():
+        yield name
+        for part in components(field.annotation):
+            if isinstance(part, type) and issubclass(part, Section):
+                yield from keys_of(part)
+
+
+def components(annotation):
+    """Give a type and everything that it is composed of."""
+    yield annotation
+    for part in typing.get_args(annotation):
+        yield from components(part)
+
+
+def test_no_setting_has_a_name_that_dvcs_run_cache_ignores():
+    """A stage would not run again for it, and dvc.lock would still record the new value."""
+    keys = list(keys_of(Params))
+    assert {"pixels", "weights", "filters", "sha256"} < set(keys)  # it reaches every depth
+    assert not set(keys) & {"size", "nfiles"}
+
+
+def test_a_setting_that_was_renamed_is_refused_with_its_new_name(refuse):
+    message = refuse(lambda params: params["resize"].update(size=64))
+    assert "  resize.size: is called resize.pixels now; rename it in the file" in message
+
+
+def test_the_order_of_models_and_sets_in_the_file_changes_nothing():
+    params = copy.deepcopy(COMMITTED)
+    models_and_sets(["b", "a"], ["y", "x"])(params)
+    read = parse_params(yaml.safe_dump(params, sort_keys=False), place="params.yaml")
+    assert list(read.models) == ["a", "b"]
+    assert list(read.data.external) == ["x", "y"]
+
+
 def test_at_least_one_model_is_needed(refuse):
     assert "  models: " in refuse(lambda params: params["models"].clear())
 
@@ -245,6 +294,7 @@ def test_without_a_backbone_there_are_no_features_to_standardise(refuse):
 
 BACKBONE = {"weights": "random", "pooling": "average"}
 DENSE = {"dense_units": [8], "dropout": 0.3}
+CONVOLVE = DENSE | {"filters": [2] * 4, "batch_norm_momentum": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -252,10 +302,10 @@ DENSE = {"dense_units": [8], "dropout": 0.3}
     [
         ("cnn", {"backbone": BACKBONE}, "of architecture cnn must have no backbone; set backbone:"),
         ("vgg16", {"backbone": None, "preprocessing": "unit", "standardise": False}, "have a back"),
-        ("cnn", {"head": DENSE}, "must have filters, dense_units, dropout; it has dense_units, "),
+        ("cnn", {"head": DENSE}, "must have filters, dense_units, dropout, batch_norm"),
         ("cnn", {"head": DENSE | {"filters": None}}, "missing a required .*'filters'"),
         ("vgg16", {"head": DENSE | {"filters": [8]}}, "must have dense_units, dropout; it has fil"),
-        ("cnn", {"input_size": 15, "head": DENSE | {"filters": [2] * 4}}, "at least 16 px for 4 "),
+        ("cnn", {"input_size": 15, "head": CONVOLVE}, "at least 16 px for 4 "),
     ],
 )
 def test_what_an_architecture_cannot_be_built_from_is_refused(refuse, model, changes, message):
@@ -269,7 +319,9 @@ def own_networks(tmp_path, monkeypatch):
     """Take architectures from a folder of their own; their signatures are not kept."""
     monkeypatch.setattr(architectures, "NETWORKS", tmp_path)
     monkeypatch.setattr(architectures, "read_signature", architectures.read_signature.__wrapped__)
-    (tmp_path / "parts.py").write_text("def built(layers, shape, *, width, depth=2): ...")
+    (tmp_path / "parts.py").write_text(
+        "def built(layers, shape, *, width, depth=2): ...", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -292,7 +344,7 @@ IMPORTED = "from lesions.networks.parts import built"
     ],
 )
 def test_what_an_architecture_takes_is_read_without_importing_it(own_networks, code, expected):
-    (own_networks / "mine.py").write_text(code)
+    (own_networks / "mine.py").write_text(code, encoding="utf-8")
     assert str(architectures.read_signature("mine", "trainable")) == expected
 
 
@@ -310,7 +362,7 @@ def test_what_an_architecture_takes_is_read_without_importing_it(own_networks, c
     ],
 )
 def test_an_architecture_that_cannot_be_read_is_told(own_networks, code, message):
-    (own_networks / "mine.py").write_text(code)
+    (own_networks / "mine.py").write_text(code, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         architectures.read_signature("mine", "trainable")
 
@@ -333,7 +385,7 @@ def test_a_missing_file_is_told(tmp_path):
 
 @pytest.mark.parametrize("content", ["seed: [1", "\tseed: 1", "seed: 1\n seed: 2"])
 def test_what_is_no_yaml_is_told_with_the_line(tmp_path, content):
-    (tmp_path / "params.yaml").write_text(content)
+    (tmp_path / "params.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(ParamsError, match=r"params\.yaml must be YAML; (?s:.*)line [12]"):
         read_params(tmp_path / "params.yaml")
 
@@ -343,7 +395,7 @@ def test_what_is_no_yaml_is_told_with_the_line(tmp_path, content):
     [("", "nothing"), ("# nothing", "nothing"), ("- seed", "a list"), ("seed", "a str")],
 )
 def test_a_file_without_settings_is_told(tmp_path, content, found):
-    (tmp_path / "params.yaml").write_text(content)
+    (tmp_path / "params.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(ParamsError, match=f"must have settings, .*; it has {found}; params"):
         read_params(tmp_path / "params.yaml")
 
@@ -355,17 +407,17 @@ def test_settings_cannot_be_changed_after_reading():
 
 
 def test_a_small_number_as_dvc_writes_it_is_read_as_a_number(tmp_path):
-    text = (ROOT / "params.yaml").read_text()
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     file = tmp_path / "params.yaml"
-    file.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-05"))
+    file.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-05"), encoding="utf-8")
     assert read_params(file).models["cnn"].learning_rate == 1e-5
 
 
 def test_an_architecture_without_a_file_and_a_bad_name_are_refused(tmp_path):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["models"]["vgg 16"] = params["models"]["vgg16"] | {"architecture": "alexnet"}
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(params))
+    file.write_text(yaml.safe_dump(params), encoding="utf-8")
     with pytest.raises(ParamsError) as refused:
         read_params(file)
     assert "networks/alexnet.py; there are cnn, resnet50, vgg16; found 'alexnet'" in str(
@@ -392,7 +444,7 @@ def test_folds_leave_test_size_out_of_account(tmp_path):
     params = copy.deepcopy(COMMITTED)
     params["split"].update(folds=10, fold=9, test_size=0.9, val_size=0.1, cal_size=0.1)
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(params))
+    file.write_text(yaml.safe_dump(params), encoding="utf-8")
     assert read_params(file).split.fold == 9
 
 
@@ -447,7 +499,7 @@ def test_names_with_hyphens_and_of_forty_characters_pass(tmp_path):
     params = copy.deepcopy(COMMITTED)
     models_and_sets(["vgg16-b", "m" * 40], ["isic-2018", "s" * 40])(params)
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(params))
+    file.write_text(yaml.safe_dump(params), encoding="utf-8")
     assert list(read_params(file).data.external) == ["isic-2018", "s" * 40]
 
 
@@ -478,7 +530,7 @@ def test_a_folder_has_nothing_in_its_name_that_a_shell_would_read(refuse, path):
     [("010", 10), ("1_0", 10), ("1:30", "1:30"), ("no", "no"), ("0x1f", 31)],
 )
 def test_words_and_numbers_are_those_that_dvc_reads(tmp_path, written, value):
-    (tmp_path / "x.yaml").write_text(f"x: {written}\n")
+    (tmp_path / "x.yaml").write_text(f"x: {written}\n", encoding="utf-8")
     assert yaml.load(f"x: {written}", Loader) == load_yaml(tmp_path / "x.yaml") == {"x": value}
 
 
@@ -488,7 +540,7 @@ def test_words_and_numbers_are_those_that_dvc_reads(tmp_path, written, value):
 @pytest.mark.parametrize("form", ["{}", "[{}, a]", "{{a: {}}}", "'{}'", "x{}", "{}x", " {} # y"])
 def test_any_form_of_a_value_is_what_dvc_reads(tmp_path, written, form):
     text = f"x: {form.format(written)}\n"
-    (tmp_path / "x.yaml").write_text(text)
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
     assert yaml.load(text, Loader) == load_yaml(tmp_path / "x.yaml")
 
 
@@ -514,8 +566,8 @@ def test_what_is_no_url_is_refused_by_its_own_words(refuse, url):
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path):
-    text = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(f"{text}\nseed: 43\n")
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(f"{text}\nseed: 43\n", encoding="utf-8")
     with pytest.raises(ParamsError, match=r"must be YAML; (?s:.*)the key seed stands twice"):
         read_params(tmp_path / "params.yaml")
 

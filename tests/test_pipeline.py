@@ -79,7 +79,9 @@ def test_a_colleague_pulls_and_sees_everything_without_a_stage_run(
     assert "up to date" in dry.splitlines()[-1]
     assert "cnn.json" in clone.run("dvc", "--cd", theirs, "metrics", "show")
     clone.run("dvc", "--cd", theirs, "plots", "show")
-    assert "Learning curves, loss" in (tmp_path / "theirs/dvc_plots/index.html").read_text()
+    assert "Learning curves, loss" in (tmp_path / "theirs/dvc_plots/index.html").read_text(
+        encoding="utf-8"
+    )
     assert clone.run("git", "-C", theirs, "status", "--porcelain") == ""
 
 
@@ -107,6 +109,22 @@ def s3(tmp_path):
         server.wait()
 
 
+def test_a_temporary_experiment_runs_its_own_code_whatever_is_installed(reproduced):
+    """`lesions` is installed from this checkout, and a temporary copy has another."""
+    clone, _ = reproduced
+    module = clone.folder / "src/lesions/evaluation.py"
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text.replace("lesions, within each", "edited, within each"), encoding="utf-8")
+    clone.run("dvc", "exp", "run", "--temp", "--name", "edited", installed=True)
+    clone.run("git", "checkout", "--quiet", ".")
+    refs = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    ref = next(ref for ref in refs if ref.endswith("/edited"))
+    assert "edited, within each" in clone.run("git", "show", f"{ref}:metrics/details/cnn.json")
+    assert "edited, within each" in clone.run("git", "show", f"{ref}:src/lesions/evaluation.py")
+    clone.run("dvc", "exp", "remove", "edited")
+    assert "up to date" in clone.run("dvc", "repro", "--dry", "--allow-missing").splitlines()[-1]
+
+
 def test_every_model_says_something_of_every_image_that_it_was_not_trained_on(reproduced):
     clone, _ = reproduced
     partitions = pd.read_csv(clone.folder / "data/partitions.csv")
@@ -119,8 +137,10 @@ def test_every_model_says_something_of_every_image_that_it_was_not_trained_on(re
 
 def test_features_never_see_the_test_part(reproduced):
     clone, _ = reproduced
-    sizes = json.loads((clone.folder / "metrics/split.json").read_text())
-    resampled = json.loads((clone.folder / "metrics/balance.json").read_text())["after"]
+    sizes = json.loads((clone.folder / "metrics/split.json").read_text(encoding="utf-8"))
+    resampled = json.loads((clone.folder / "metrics/balance.json").read_text(encoding="utf-8"))[
+        "after"
+    ]
     features = clone.folder / "data/features/vgg16"
     assert len(np.load(features / "train.npy")) == sum(resampled.values())
     assert len(np.load(features / "val.npy")) == sizes["n_val"]
@@ -135,15 +155,16 @@ def test_dx_type_and_all_else_that_the_metadata_say_is_never_an_input_of_a_model
     clone, _ = reproduced
     only_label = tmp_path / "labels.csv"
     pd.read_csv(clone.folder / "data/labels.csv")[["label"]].to_csv(only_label, index=False)
-    stages = yaml.safe_load((clone.folder / "dvc.yaml").read_text())["stages"]
+    stages = yaml.safe_load((clone.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     commands = {stage: stages[stage]["do"]["cmd"].replace("${key}", "cnn") for stage in OF_A_MODEL}
     assert "labels" not in commands["features"]
+    others = ("plots/curves/cnn.csv", ".resume/cnn", "predictions/cnn.json")
     for stage, made in (("train", "models/cnn.keras"), ("predict", "predictions/cnn.csv")):
         words = shlex.split(commands[stage])
         elsewhere = {"data/labels.csv": str(only_label)} | {
-            path: str(tmp_path / path) for path in (made, "plots/curves/cnn.csv", ".resume/cnn")
+            path: str(tmp_path / path) for path in (made, *others)
         }
-        clone.run(*(elsewhere.get(word, word) for word in words))
+        clone.run("env", *(elsewhere.get(word, word) for word in words))
         assert (tmp_path / made).read_bytes() == (clone.folder / made).read_bytes()
 
 
@@ -165,18 +186,51 @@ def test_a_record_keeps_settings_metrics_and_the_note_that_was_there(reproduced)
     record = (sys.executable, "tools/profiles.py", "record", "mine")
     clone.run(*record)
     note = clone.folder / "results/mine/README.md"
-    note.write_text("On my machine.")
+    note.write_text("On my machine.", encoding="utf-8")
     clone.run(*record)
-    assert note.read_text() == "On my machine."
+    assert note.read_text(encoding="utf-8") == "On my machine."
     for name in ("params.yaml", "metrics/comparison.md"):
-        assert (clone.folder / "results/mine" / name).read_text() == (
+        assert (clone.folder / "results/mine" / name).read_text(encoding="utf-8") == (
             clone.folder / name
-        ).read_text()
+        ).read_text(encoding="utf-8")
+
+
+def open_without_network(browser, page_file, scheme):
+    """Open a page of DVC's plots; give how many charts it has and has drawn, and its errors."""
+    context = browser.new_context(offline=True, color_scheme=scheme)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda asked: errors.append(asked.url) if "http" in asked.url else None)
+    page.goto(page_file.as_uri())
+    charts = "main > div:not(:has(img))"
+    page.wait_for_function(
+        f"document.querySelectorAll('{charts}').length"
+        " == document.querySelectorAll('[data-drawn]').length",
+        timeout=60_000,
+    )
+    marks = "(box) => box.querySelectorAll('svg .role-mark :is(path, line, text)').length"
+    drawn = page.eval_on_selector_all(charts, f"(boxes) => boxes.map({marks})")
+    context.close()
+    return drawn, errors
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dvcs_plots_are_drawn_without_a_network(reproduced, browser, scheme):
+    clone, _ = reproduced
+    clone.run(sys.executable, "tools/plots_page.py")
+    for command, n_charts in (("show", 10 + 2 * 6), ("diff", 10 + 2 * 6)):
+        clone.run("dvc", "plots", command)
+        drawn, errors = open_without_network(browser, clone.folder / "dvc_plots/index.html", scheme)
+        assert errors == []
+        assert len(drawn) == n_charts
+        assert min(drawn) > 0
+    assert clone.run("git", "status", "--porcelain", ".dvc", "dvc_plots") == ""
 
 
 def test_the_commands_that_the_readme_prints_work(reproduced):
     clone, _ = reproduced
-    readme = (clone.folder / "README.md").read_text()
+    readme = (clone.folder / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^\$ (dvc .*)$", readme, re.MULTILINE)
     printed = {
         command: clone.run(*command.split())
@@ -186,6 +240,6 @@ def test_the_commands_that_the_readme_prints_work(reproduced):
     assert len(printed) == 6
     assert "models.cnn.epochs" in printed["dvc exp show --only-changed"]
     assert "models.cnn.epochs" in printed["dvc params diff"]
-    page = (clone.folder / "dvc_plots/index.html").read_text()
+    page = (clone.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
     for title in ("Images by diagnosis", "Learning curves, loss", "cnn, images"):
         assert title in page

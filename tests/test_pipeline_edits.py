@@ -36,7 +36,7 @@ def reproduced(clone):
 
 def test_a_new_model_is_one_entry_and_only_it_runs(reproduced):
     def add(params):
-        head = {"filters": [8, 8], "dense_units": [8], "dropout": 0.3}
+        head = {"filters": [8, 8], "dense_units": [8], "dropout": 0.3, "batch_norm_momentum": 0.9}
         params["models"]["wide"] = params["models"]["cnn"] | {"head": head}
 
     reproduced.edit(add)
@@ -93,7 +93,9 @@ def test_runs_by_fold_test_on_every_image_once_and_leave_the_folder_as_it_was(re
     runs = pd.read_csv(f"{table}.csv")
     assert runs["run"].tolist() == [f"split.folds 2, split.fold {fold}" for fold in (0, 1)]
     scores = runs["roc_auc_macro"]
-    kept = json.loads((reproduced.folder / "metrics/evaluation/cnn.json").read_text())
+    kept = json.loads(
+        (reproduced.folder / "metrics/evaluation/cnn.json").read_text(encoding="utf-8")
+    )
     assert scores[0] == kept["roc_auc_macro"]
     # The standard deviation of two is their difference over the root of two.
     low, high = sorted(scores)

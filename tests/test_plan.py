@@ -15,12 +15,12 @@ import work
 
 ROOT = Path(__file__).parents[1]
 PROFILES = ["", "demo", *sorted(file.stem for file in (ROOT / "profiles").glob("*.yaml"))]
-COSTS = yaml.safe_load(plan.COSTS.read_text())
+COSTS = yaml.safe_load(plan.COSTS.read_text(encoding="utf-8"))
 
 
 def settings(name="paper", **sections) -> Params:
     """Give a profile with some settings changed; `cnn` stands for that model's."""
-    params = yaml.safe_load((ROOT / f"profiles/{name}.yaml").read_text())
+    params = yaml.safe_load((ROOT / f"profiles/{name}.yaml").read_text(encoding="utf-8"))
     params["models"]["cnn"].update(sections.pop("cnn", {}))
     for section, values in sections.items():
         params[section].update(values)
@@ -47,7 +47,7 @@ def test_every_profile_has_a_plan(name, monkeypatch, capsys):
 
 def test_every_stage_is_in_the_plan(small_world):
     params = settings(data={"external": {"elsewhere": str(small_world)}})
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert {stage.partition("@")[0] for stage in jobs_of(params)} == set(stages)
 
 
@@ -81,7 +81,7 @@ def test_a_time_is_said_as_roughly_as_it_is_known(seconds, words):
         ("train@cnn", {"cnn": {"input_size": 64}}),
         ("train@cnn", {"cnn": {"batch_size": 4}}),
         ("evaluate@cnn", {"evaluate": {"n_resamples": 20_000}}),
-        ("balance", {"resize": {"size": 64}}),
+        ("balance", {"resize": {"pixels": 64}}),
         ("predict@vgg16", {"split": {"test_size": 0.4}}),
     ],
 )
@@ -107,7 +107,7 @@ def test_adasyn_is_expected_to_make_about_as_many_rows_as_the_paper_says():
 
 
 def test_the_multiplications_of_the_papers_network_are_counted():
-    head = {"filters": [2], "dense_units": [3], "dropout": 0.0}
+    head = {"filters": [2], "dense_units": [3], "dropout": 0.0, "batch_norm_momentum": 0.9}
     params = settings(cnn={"input_size": 8, "head": head})
     # 8 · 8 places, 3 · 3 weights, 3 → 2 and 2 → 2 channels; 4 · 4 · 2 features → 3 → 7
     expected = 64 * 9 * (3 * 2 + 2 * 2) + 32 * 3 + 3 * 7
@@ -138,7 +138,9 @@ def test_only_what_has_to_be_downloaded_is_said_to_be():
 
 def test_a_profile_that_is_not_there_is_refused_as_by_repro():
     told = [
-        subprocess.run([sys.executable, *command, "papr"], cwd=ROOT, capture_output=True, text=True)
+        subprocess.run(
+            [sys.executable, *command, "papr"], cwd=ROOT, capture_output=True, encoding="utf-8"
+        )
         for command in (["tools/plan.py"], ["tools/profiles.py", "use"])
     ]
     assert told[0].returncode == told[1].returncode == 1

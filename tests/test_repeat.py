@@ -42,14 +42,14 @@ def study(tmp_path, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 255, (len(labels), 4, 4, 3), np.uint8)
     np.save(tmp_path / "data/images.npy", pixels)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/dvc").write_text(DVC)
+    (tmp_path / "bin/dvc").write_text(DVC, encoding="utf-8")
     (tmp_path / "bin/dvc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "asked").touch()
     monkeypatch.chdir(tmp_path)
 
     def set_up(*, by, **changes):
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params |= {"profile": "demo", "seed": 42, "repeat": {"by": by}}
         params["models"] = {"cnn": params["models"]["cnn"]}
         params["data"]["external"] = {}
@@ -57,7 +57,7 @@ def study(tmp_path, monkeypatch):
         params["balance"].update(method="adasyn")
         for section, settings in changes.items():
             params[section].update(settings)
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
     return set_up
 
@@ -68,7 +68,7 @@ def start(monkeypatch, run):
     return subprocess.Popen(
         [sys.executable, str(ROOT / "tools/repeat.py"), "2"],
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     )
 
@@ -106,7 +106,7 @@ def test_folds_that_the_settings_exclude_are_refused_before_dvc_does_anything(
     monkeypatch.setattr("sys.argv", ["repeat.py", str(n_folds)])
     with pytest.raises(SystemExit, match=message):
         repeat["main"]()
-    assert Path("asked").read_text() == ""
+    assert Path("asked").read_text(encoding="utf-8") == ""
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_folds_that_the_images_exclude_are_refused_before_the_study_runs(
     monkeypatch.setattr("sys.argv", ["repeat.py", str(n_folds)])
     with pytest.raises(SystemExit, match=message):
         repeat["main"]()
-    assert Path("asked").read_text() == "repro audit resize\n"
+    assert Path("asked").read_text(encoding="utf-8") == "repro audit resize\n"
 
 
 def test_by_seed_every_run_has_a_seed_and_scores_of_its_own(study, monkeypatch):
@@ -145,9 +145,9 @@ def test_by_seed_every_run_has_a_seed_and_scores_of_its_own(study, monkeypatch):
         assert runs[score].tolist() == [0.42, 0.43]
     # 0.42, 0.43: mean 0.425, standard deviation (n - 1) 0.01 / sqrt(2) = 0.007.
     cell = "0.425 ± 0.007 (0.420–0.430)"
-    text = Path("results/repeats/demo-by-seed.md").read_text()
+    text = Path("results/repeats/demo-by-seed.md").read_text(encoding="utf-8")
     assert text.splitlines()[2] == f"| cnn | measured | 2 | {' | '.join([cell] * 4)} |"
-    asked = Path("asked").read_text().splitlines()
+    asked = Path("asked").read_text(encoding="utf-8").splitlines()
     assert [words for words in asked if words.startswith("exp run")] == [
         f"exp run --name repeat-demo-{run} --set-param=seed={42 + run}" for run in (0, 1)
     ]
@@ -162,7 +162,9 @@ def test_a_failed_run_ends_in_a_sentence_and_the_folder_is_brought_back(study, m
     assert process.returncode == 1
     assert said.startswith("\nEvery run must come to its end; 'dvc exp run --name repeat-demo-0")
     assert said.count("\n") == 2
-    assert Path("asked").read_text().splitlines()[-2] == "exp apply repeat-demo-before"
+    assert (
+        Path("asked").read_text(encoding="utf-8").splitlines()[-2] == "exp apply repeat-demo-before"
+    )
 
 
 def test_ctrl_c_ends_in_a_sentence_once_dvc_has_tidied_up(study, monkeypatch):
@@ -170,7 +172,7 @@ def test_ctrl_c_ends_in_a_sentence_once_dvc_has_tidied_up(study, monkeypatch):
     tidy = "trap 'sleep 1; echo tidied >> asked; exit 252' INT; echo runs >> asked; sleep 60"
     process = start(monkeypatch, tidy)
     until = time.monotonic() + 60
-    while "runs" not in Path("asked").read_text():
+    while "runs" not in Path("asked").read_text(encoding="utf-8"):
         assert time.monotonic() < until
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
@@ -178,5 +180,5 @@ def test_ctrl_c_ends_in_a_sentence_once_dvc_has_tidied_up(study, monkeypatch):
     assert process.returncode == 130
     assert said.startswith("\nStopped by Ctrl-C; what the runs had changed")
     assert said.count("\n") == 2
-    asked = Path("asked").read_text().splitlines()
+    asked = Path("asked").read_text(encoding="utf-8").splitlines()
     assert asked[asked.index("tidied") + 1] == "exp apply repeat-demo-before"

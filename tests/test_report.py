@@ -108,6 +108,17 @@ def test_every_section_is_there_in_order_and_in_the_contents(page):
     assert page.all("a", "href") == [f"#{name}" for name in SECTIONS]
 
 
+def test_a_model_that_predicts_one_diagnosis_alone_is_said_to(inputs, page):
+    assert "predicts only" not in page.words
+    inputs = copy.deepcopy(inputs)
+    matrix = inputs["details"]["vgg16"]["confusion"]
+    for dx, row in matrix.items():
+        matrix[dx] = dict.fromkeys(row, 0) | {"df": sum(row.values())}
+    words = Page(draw_page(inputs)).words
+    assert "vgg16 (predicts only df)" in words
+    assert "cnn (predicts" not in words
+
+
 def test_nothing_is_fetched(html, page):
     named = [*page.all("*", "src"), *page.all("link", "href")]
     assert all(value.startswith("data:") for value in named)
@@ -287,7 +298,7 @@ def test_what_is_no_picture_is_refused(broken):
 
 
 def test_words_of_a_csv_stay_words_and_empty_fields_are_missing(tmp_path):
-    (tmp_path / "x.csv").write_text("sex,n\nNA,1\n,2\n")
+    (tmp_path / "x.csv").write_text("sex,n\nNA,1\n,2\n", encoding="utf-8")
     assert read(tmp_path / "x.csv")["sex"].fillna("empty").tolist() == ["NA", "empty"]
 
 

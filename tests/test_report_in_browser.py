@@ -1,42 +1,15 @@
 """The report in the Chromium that is installed, without a network."""
 
-import shutil
-
 import pytest
 from made_up_study import make_study
 from test_report import draw_page
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Of every chart: its name, how many marks it has drawn, the width of its box, the drawing's size.
 CHARTS = """() => [...document.querySelectorAll("[data-chart]")].map((box) => {
   const marks = box.querySelectorAll("svg .role-mark :is(path, line, text)");
   const svg = box.querySelector("svg");
   return [box.dataset.chart, marks.length, box.clientWidth, svg?.clientWidth, svg?.clientHeight];
 })"""
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed"
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

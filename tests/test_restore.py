@@ -40,7 +40,7 @@ class Study:
         self.folder = folder
 
     def run(self, *command: str, code: int = 0) -> str:
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, encoding="utf-8")
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -53,16 +53,20 @@ class Study:
 
     def there(self) -> dict[str, str]:
         files = {name: self.folder / name for name in MADE}
-        return {name: file.read_text() for name, file in files.items() if file.is_file()}
+        return {
+            name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()
+        }
 
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory):
     study = Study(tmp_path_factory.mktemp("reproduced"))
-    (study.folder / "dvc.yaml").write_text(PIPELINE)
+    (study.folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
     (study.folder / "seed").touch()
     (study.folder / ".dvc/tmp").mkdir(parents=True)
-    (study.folder / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+    (study.folder / ".dvc/config").write_text(
+        "[core]\n    no_scm = True\n    analytics = false\n", encoding="utf-8"
+    )
     study.run(*DVC, "repro", "--quiet")
     assert study.there() == MADE
     return study
@@ -86,7 +90,7 @@ def test_what_was_deleted_is_back_and_no_stage_runs_for_it(study):
     ]
     assert study.there() == MADE
     study.run(*DVC, "repro", "--quiet")
-    assert (study.folder / "ran").read_text() == "draw\ntrain\n"
+    assert (study.folder / "ran").read_text(encoding="utf-8") == "draw\ntrain\n"
     assert study.run(*RESTORE) == ""
 
 
@@ -97,13 +101,13 @@ def test_a_directory_that_was_deleted_comes_back_whole(study):
 
 
 def test_what_was_edited_stays_and_beside_it_only_what_is_missing_comes_back(study):
-    (study.folder / "model").write_text("mine")
+    (study.folder / "model").write_text("mine", encoding="utf-8")
     (study.folder / "drawn/1").unlink()
-    (study.folder / "drawn/2").write_text("mine")
-    (study.folder / "drawn/3").write_text("mine")
+    (study.folder / "drawn/2").write_text("mine", encoding="utf-8")
+    (study.folder / "drawn/3").write_text("mine", encoding="utf-8")
     assert study.restore() == [("drawn", 1)]
     assert study.there() == {"drawn/1": "1\n", "drawn/2": "mine", "model": "mine"}
-    assert (study.folder / "drawn/3").read_text() == "mine"
+    assert (study.folder / "drawn/3").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("link", [True, False], ids=["a link to nothing", "a file"])
@@ -127,17 +131,17 @@ def lose(study):
 def spoil(study):
     for name in ("drawn/2", "model"):  # as long as it was, and protected: DVC takes it for good
         study.cached(name).chmod(0o644)
-        study.cached(name).write_text("x" * len(MADE[name]))
+        study.cached(name).write_text("x" * len(MADE[name]), encoding="utf-8")
         study.cached(name).chmod(0o444)
 
 
 def take_another_commit(study):
     lock = study.folder / "dvc.lock"
     hashes = {info.hash_info.value for info in Repo(str(study.folder)).index.outs}
-    text = lock.read_text()
+    text = lock.read_text(encoding="utf-8")
     for value in hashes:
         text = text.replace(value, value[::-1] if len(value) == 32 else f"{value[31::-1]}.dir")
-    lock.write_text(text)
+    lock.write_text(text, encoding="utf-8")
 
 
 def never_run(study):
@@ -159,7 +163,7 @@ def test_what_another_dvc_is_writing_is_left_to_it(study):
     shutil.rmtree(study.folder / "drawn")
     write = {str(study.folder / "model"): {"pid": os.getppid(), "cmd": "dvc repro"}}
     notes = study.folder / ".dvc/tmp/rwlock"
-    notes.write_text(json.dumps({"write": write, "read": {}}))
+    notes.write_text(json.dumps({"write": write, "read": {}}), encoding="utf-8")
     assert study.restore() == [("drawn", 2)]
     assert not (study.folder / "model").exists()
 
@@ -170,7 +174,10 @@ def test_without_a_repository_of_dvc_it_says_so(tmp_path):
 
 def test_a_merge_conflict_in_the_lock_is_told_with_its_line(study):
     lock = study.folder / "dvc.lock"
-    lock.write_text(lock.read_text().replace("stages:", "<<<<<<< HEAD\nstages:"))
+    lock.write_text(
+        lock.read_text(encoding="utf-8").replace("stages:", "<<<<<<< HEAD\nstages:"),
+        encoding="utf-8",
+    )
     said = study.run(*RESTORE, code=1)
     assert "merge conflicts" in said
     assert "line 2" in said
@@ -190,6 +197,8 @@ def test_make_brings_back_before_it_runs(tmp_path, words, runs):
     dry = ("make", "--dry-run", "--old-file", ".venv/stamp", *words)
     # Under `make test` the variables of the outer make would reach the inner one.
     env = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-    done = subprocess.run(dry, cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        dry, cwd=tmp_path, env=env, check=True, capture_output=True, encoding="utf-8"
+    )
     ran = [line.removeprefix(".venv/bin/") for line in done.stdout.splitlines()]
     assert ran.index(runs) - 1 == ran.index("python tools/restore.py")

@@ -120,7 +120,7 @@ def test_a_state_that_cannot_be_written_leaves_the_last_one_whole(
 def inputs(tmp_path):
     (tmp_path / "features" / "deep").mkdir(parents=True)
     for name in ("labels.csv", "features/train.npy", "features/deep/val.npy"):
-        (tmp_path / name).write_text(name)
+        (tmp_path / name).write_text(name, encoding="utf-8")
     return [tmp_path / "labels.csv", tmp_path / "features"]
 
 
@@ -138,9 +138,9 @@ def test_a_digest_follows_from_the_settings(inputs):
 @pytest.mark.parametrize("name", ["labels.csv", "features/train.npy", "features/deep/val.npy"])
 def test_a_digest_follows_from_the_content_of_every_input(inputs, tmp_path, name):
     before = digest("", inputs)
-    (tmp_path / name).write_text("another")
+    (tmp_path / name).write_text("another", encoding="utf-8")
     assert digest("", inputs) != before
-    (tmp_path / name).write_text(name)
+    (tmp_path / name).write_text(name, encoding="utf-8")
     assert digest("", inputs) == before
 
 
@@ -155,11 +155,11 @@ def test_a_digest_does_not_follow_from_times_and_places(inputs, tmp_path):
 def test_a_digest_follows_from_the_code_that_is_loaded(inputs, tmp_path, monkeypatch):
     before = digest("", inputs)
     code = tmp_path / "code.py"
-    code.write_text("1")
+    code.write_text("1", encoding="utf-8")
     module = types.SimpleNamespace(__file__=str(code))
     monkeypatch.setitem(sys.modules, "lesions.networks.mine", module)
     with_module = digest("", inputs)
-    code.write_text("2")
+    code.write_text("2", encoding="utf-8")
     assert len({before, with_module, digest("", inputs)}) == 3
 
 
@@ -168,7 +168,7 @@ def test_a_digest_does_not_follow_from_settings_code_or_other_packages(
     inputs, tmp_path, monkeypatch, name
 ):
     before = digest("", inputs)
-    (tmp_path / "code.py").write_text("1")
+    (tmp_path / "code.py").write_text("1", encoding="utf-8")
     module = types.SimpleNamespace(__file__=str(tmp_path / "code.py"))
     monkeypatch.setitem(sys.modules, name, module)
     assert digest("", inputs) == before

@@ -25,7 +25,7 @@ from lesions.metadata import read_metadata
 from lesions.taxonomy import COLUMNS, METADATA, PARTS
 
 ROOT = Path(__file__).parents[1]
-COMMAND = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["ingest"]["cmd"]
+COMMAND = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["ingest"]["cmd"]
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def ingest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "clone")
 
     def run(**data):
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params["data"].update(data)
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         words = shlex.split(COMMAND.replace("${data.path}", params["data"]["path"]))
-        monkeypatch.setattr(sys, "argv", words[1:])
-        runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+        monkeypatch.setattr(sys, "argv", words[2:])
+        runpy.run_path(str(ROOT / words[2]), run_name="__main__")
         return Path("data/raw")
 
     return run
@@ -117,7 +117,7 @@ def test_dataverses_files_are_downloaded_and_brought_in(ingest, dataverse, small
     parts = [path.partition("/")[0] for path in find_images(raw).values()]
     # 90 photographs, half of them in each part.
     assert (parts.count(PARTS[0]), parts.count(PARTS[1])) == (45, 45)
-    lock = yaml.safe_load(Path("data.lock.yaml").read_text())
+    lock = yaml.safe_load(Path("data.lock.yaml").read_text(encoding="utf-8"))
     sums = {name: hashlib.sha256(body).hexdigest() for name, body in dataverse.bodies.items()}
     assert lock == {f"{dataverse.at}{name}": sums[name] for name in sums}
 
@@ -198,7 +198,9 @@ def test_the_users_own_addresses_are_downloaded(ingest, small_world):
             {"url": f"{server.at}/{METADATA}", "sha256": known},
         ]
         assert_same_photographs(ingest(source="url", files=files), small_world)
-        assert list(yaml.safe_load(Path("data.lock.yaml").read_text())) == [files[0]["url"]]
+        assert list(yaml.safe_load(Path("data.lock.yaml").read_text(encoding="utf-8"))) == [
+            files[0]["url"]
+        ]
 
 
 def test_how_to_get_another_is_said_of_a_download_that_was_wrong_at_first(ingest, small_world):
@@ -320,11 +322,11 @@ def test_another_archive_than_the_known_one_is_refused(ingest, small_world):
     assert_same_photographs(ingest(source="kaggle"), small_world)
     address = "https://www.kaggle.com/datasets/kmader/skin-cancer-mnist-ham10000"
     known = {address: hashlib.sha256(body).hexdigest()}
-    assert yaml.safe_load(Path("data.lock.yaml").read_text()) == known
+    assert yaml.safe_load(Path("data.lock.yaml").read_text(encoding="utf-8")) == known
     archive.write_bytes(packed(small_world, metadata=True))
     with pytest.raises(DownloadError, match=rf"{address}, has .* says {known[address]}: delete it"):
         ingest(source="kaggle")
-    assert yaml.safe_load(Path("data.lock.yaml").read_text()) == known
+    assert yaml.safe_load(Path("data.lock.yaml").read_text(encoding="utf-8")) == known
 
 
 def test_what_kaggles_client_says_is_told(ingest, kaggle):

@@ -1,11 +1,11 @@
+from lesions.stage import model_files, read_params, read_paths
+
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from lesions.stage import model_files, read_params, read_paths
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,7 +74,9 @@ def test_help_says_what_the_stage_does(flags, capsys):
 def test_settings_are_read_from_the_working_directory(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    Path("params.yaml").write_text(text.replace("profile: demo ", "profile: mine "))
+    Path("params.yaml").write_text(
+        text.replace("profile: demo ", "profile: mine "), encoding="utf-8"
+    )
     assert read_params().profile == "mine"
 
 
@@ -89,7 +91,7 @@ def test_settings_are_read_from_the_working_directory(monkeypatch, tmp_path):
 def test_bad_settings_stop_the_stage_with_a_message(monkeypatch, tmp_path, content, message):
     monkeypatch.chdir(tmp_path)
     if content:
-        Path("params.yaml").write_text(content)
+        Path("params.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(SystemExit, match=message):
         read_params()
 
@@ -109,7 +111,7 @@ def test_a_stage_prints_that_message_and_no_traceback(tmp_path):
         "--counts",
         "c.json",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def run_until_balance(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(source, **changes):
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params["data"].update(source="folder", path=str(source))
         for section, settings in changes.items():
             params[section].update(settings)
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         for stage in ("ingest", "explore", "encode", "resize", "audit", "split", "balance"):
             words = shlex.split(STAGES[stage]["cmd"].replace("${data.path}", str(source)))
-            monkeypatch.setattr(sys, "argv", words[1:])
-            runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+            monkeypatch.setattr(sys, "argv", words[2:])
+            runpy.run_path(str(ROOT / words[2]), run_name="__main__")
         return tmp_path
 
     return run
@@ -52,7 +52,7 @@ def test_a_folder_of_photographs_becomes_labels_images_partitions_and_mixing(
     # Row 4 of the array is the photograph of row 4 of the labels.
     bgr = cv2.imread(str(made / "data/raw" / labels["image_path"][4]))
     assert (images[4] == cv2.resize(bgr, (32, 32))[:, :, ::-1]).all()
-    counts = json.loads((made / "metrics/balance.json").read_text())
+    counts = json.loads((made / "metrics/balance.json").read_text(encoding="utf-8"))
     trained = labels["dx"][partitions["partition"] == "train"]
     assert counts["before"] == trained.value_counts().sort_index().to_dict()
 
@@ -67,7 +67,7 @@ def test_the_photographs_in_data_raw_are_hard_links_to_the_users_own(
 
 
 def test_a_square_crop_comes_before_resizing(small_world, run_until_balance):
-    settings = {"size": 16, "crop": "square", "interpolation": "area", "decode": "full"}
+    settings = {"pixels": 16, "crop": "square", "interpolation": "area", "decode": "full"}
     made = run_until_balance(small_world, resize=settings, balance={"method": "random"})
     labels = pd.read_csv(made / "data/labels.csv")
     bgr = cv2.imread(str(made / "data/raw" / labels["image_path"][0]))
@@ -91,7 +91,7 @@ def test_a_column_of_the_metadata_may_decide_the_split(small_world, run_until_ba
 
 def test_seventy_original_photographs_go_through(run_until_balance, shared):
     made = run_until_balance(shared("ham10000_sample"))
-    split = json.loads((made / "metrics/split.json").read_text())
+    split = json.loads((made / "metrics/split.json").read_text(encoding="utf-8"))
     # 70 lesions of one photograph each: a fifth is tested, a tenth validates, a tenth calibrates.
     assert split == {
         "n_train": 42,
@@ -101,6 +101,27 @@ def test_seventy_original_photographs_go_through(run_until_balance, shared):
         "n_test_sharing_a_lesion_with_train": 0,
         "n_test_sharing_a_group_with_train": 0,
     }
-    audit = json.loads((made / "metrics/audit.json").read_text())
+    audit = json.loads((made / "metrics/audit.json").read_text(encoding="utf-8"))
     assert audit["n_pairs_within_lesions"] == 0
     assert audit["sensitivity"] is None
+
+
+@pytest.mark.parametrize("stage", ["balance", "features", "train", "predict"])
+def test_no_stage_reads_images_of_another_size_than_the_settings_say(stage):
+    """Whoever reads data/images.npy takes it through `open_images`, with the setting."""
+    for name, body in STAGES.items():
+        body = body.get("do", body)
+        if "data/images.npy" in body["deps"]:
+            assert name in ("balance", "features", "train", "predict")
+    text = (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
+    assert "open_images(paths.images, pixels=params.resize.pixels)" in text
+    assert "np.load(paths.images" not in text
+
+
+def test_a_stage_stops_at_images_of_another_size(small_world, run_until_balance):
+    made = run_until_balance(small_world, balance={"method": "random"})
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params["resize"]["pixels"] = 64
+    (made / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"images of 32 × 32 × 3, but resize\.pixels is 64 in pa"):
+        runpy.run_path(str(ROOT / "stages/balance.py"), run_name="__main__")

@@ -27,34 +27,38 @@ def profiles(clone, monkeypatch):
 
 def test_a_profile_becomes_the_settings_and_the_demonstration_comes_back(clone, profiles):
     params = clone.folder / "params.yaml"
-    committed = params.read_text()
+    committed = params.read_text(encoding="utf-8")
     profiles("use", "paper")
-    assert params.read_text() == (clone.folder / "profiles/paper.yaml").read_text()
+    assert params.read_text(encoding="utf-8") == (clone.folder / "profiles/paper.yaml").read_text(
+        encoding="utf-8"
+    )
     profiles("use", "demo")
-    assert params.read_text() == committed
+    assert params.read_text(encoding="utf-8") == committed
 
 
 def test_a_profile_without_its_data_changes_nothing(clone, profiles):
     (clone.folder / "data/source/HAM10000_metadata.csv").unlink()
     params = clone.folder / "params.yaml"
-    committed = params.read_text()
+    committed = params.read_text(encoding="utf-8")
     assert "says under 'The data' where to get it" in profiles("use", "dermamnist", fails=True)
-    assert params.read_text() == committed
+    assert params.read_text(encoding="utf-8") == committed
 
 
 def test_a_profile_never_overwrites_edits(clone, profiles):
     params = clone.folder / "params.yaml"
-    params.write_text(params.read_text() + "# mine\n")
+    params.write_text(params.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
     assert "has edits of yours" in profiles("use", "paper", fails=True)
-    assert params.read_text().endswith("# mine\n")
+    assert params.read_text(encoding="utf-8").endswith("# mine\n")
 
 
 def test_an_edited_profile_can_be_taken_again(clone, profiles):
     profile = clone.folder / "profiles/paper.yaml"
     profiles("use", "paper")
-    profile.write_text(profile.read_text().replace("seed: 42", "seed: 43"))
+    profile.write_text(
+        profile.read_text(encoding="utf-8").replace("seed: 42", "seed: 43"), encoding="utf-8"
+    )
     profiles("use", "paper")
-    assert "seed: 43" in (clone.folder / "params.yaml").read_text()
+    assert "seed: 43" in (clone.folder / "params.yaml").read_text(encoding="utf-8")
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are(profiles):
@@ -90,10 +94,13 @@ def test_an_external_set_that_is_not_there_stops_the_current_settings(clone, pro
 
 def test_an_external_set_that_is_not_there_stops_a_profile_and_changes_nothing(clone, profiles):
     params, profile = clone.folder / "params.yaml", clone.folder / "profiles/paper.yaml"
-    committed = params.read_text()
-    profile.write_text(profile.read_text().replace("external: {}", "external: {isic: nowhere}"))
+    committed = params.read_text(encoding="utf-8")
+    profile.write_text(
+        profile.read_text(encoding="utf-8").replace("external: {}", "external: {isic: nowhere}"),
+        encoding="utf-8",
+    )
     assert told("profiles/paper.yaml") in profiles("use", "paper", fails=True)
-    assert params.read_text() == committed
+    assert params.read_text(encoding="utf-8") == committed
 
 
 def test_an_external_set_that_is_not_there_stops_the_demonstration(clone, profiles):
@@ -102,8 +109,8 @@ def test_an_external_set_that_is_not_there_stops_the_demonstration(clone, profil
     try:
         shutil.copy(clone.folder / "profiles/paper.yaml", clone.folder / "params.yaml")
         assert told("params.yaml as committed") in profiles("use", "demo", fails=True)
-        paper = (clone.folder / "profiles/paper.yaml").read_text()
-        assert (clone.folder / "params.yaml").read_text() == paper
+        paper = (clone.folder / "profiles/paper.yaml").read_text(encoding="utf-8")
+        assert (clone.folder / "params.yaml").read_text(encoding="utf-8") == paper
     finally:
         clone.run("git", "reset", "--quiet", "--hard", "HEAD~1")
 
@@ -129,7 +136,7 @@ def test_more_neighbors_than_images_are_told_before_anything_runs(clone, profile
 
 def test_a_diagnosis_without_an_image_is_told_before_anything_runs(clone, profiles, tmp_path):
     rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization", "L,I,nv,histo,50,male,back"]
-    (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows))
+    (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows), encoding="utf-8")
     clone.edit(lambda params: params["data"].update(source="folder", path=str(tmp_path)))
     assert "akiec has 0 images" in profiles("check", fails=True)
 
@@ -255,7 +262,9 @@ def test_an_external_set_that_is_there_passes(clone, profiles):
 
 def test_bad_settings_of_a_profile_are_told_without_a_traceback(clone, profiles):
     profile = clone.folder / "profiles/paper.yaml"
-    profile.write_text(profile.read_text().replace("test_size:", "test_sise:"))
+    profile.write_text(
+        profile.read_text(encoding="utf-8").replace("test_size:", "test_sise:"), encoding="utf-8"
+    )
     message = profiles("use", "paper", fails=True)
     assert message.startswith("2 setting(s) in profiles/paper.yaml must change:")
 

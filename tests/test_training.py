@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from lesions.runtime import keras, prepare_tensorflow
+from lesions.runtime import keras, prepare_tensorflow, tf
 from lesions.training import N_READ, train
 
 N_TRAIN, EPOCHS = 26, 5
@@ -44,7 +44,7 @@ def build():
     return keras.Sequential(layers)
 
 
-def run(folder, *, read=INPUTS.__getitem__, on_epoch=lambda history: None, **changes):
+def run(folder, *, build=build, read=INPUTS.__getitem__, on_epoch=lambda history: None, **changes):
     """Train from the start, or from what `folder` keeps; give network, history and epoch kept."""
     settings = {
         "validation": VALIDATION,
@@ -128,14 +128,16 @@ def test_a_killed_training_is_taken_up_and_ends_with_the_same_bits(tmp_path):
     # This file, run as a program, trains slowly; it is killed within its third epoch (or, on a
     # machine that has much else to do, a later one).
     command = [sys.executable, "-u", __file__, tmp_path]
-    with subprocess.Popen([*command, "slowly"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, "slowly"], stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
         for line in process.stdout:
             if line.startswith("epoch 2/"):
                 time.sleep(0.3)
                 process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     assert (tmp_path / "killed" / "state.npz").is_file()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     assert re.search("taking up after epoch [234] of 5", done.stdout)
     with np.load(tmp_path / "result.npz") as result:
         n_weights = len(build().get_weights())
@@ -143,6 +145,100 @@ def test_a_killed_training_is_taken_up_and_ends_with_the_same_bits(tmp_path):
         for name in [name for name in result.files if name.startswith("killed")]:
             unbroken = result[name.replace("killed", "unbroken")]
             np.testing.assert_array_equal(result[name], unbroken, err_msg=name)
+
+
+# What layers draw
+
+
+class Noise(keras.layers.Layer):
+    """Adds what a function draws: a stand-in for a layer that someone writes."""
+
+    def __init__(self, draw, **state):
+        super().__init__()
+        self.draw = draw
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def call(self, inputs, training=False):
+        """Add noise in training."""
+        return inputs + self.draw(self, keras.ops.shape(inputs)) if training else inputs
+
+
+def build_with(*layers):
+    """Build a network that begins with these layers, made anew."""
+
+    def build():
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(3)
+        made = [layer() for layer in layers]
+        end = [keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]
+        return keras.Sequential([keras.Input((4, 4, 1)), *made, *end])
+
+    return build
+
+
+SEEDED = {
+    "RandomFlip": lambda: keras.layers.RandomFlip(),
+    "RandomRotation": lambda: keras.layers.RandomRotation(0.4, fill_mode="reflect"),
+    "RandomContrast": lambda: keras.layers.RandomContrast(0.5),
+    "GaussianNoise": lambda: keras.layers.GaussianNoise(0.5),
+    "SpatialDropout2D": lambda: keras.layers.SpatialDropout2D(0.5),
+    "Dropout in a network": lambda: keras.Sequential([keras.layers.Dropout(0.5)]),
+    "a layer with a generator of another name": lambda: Noise(
+        lambda self, shape: keras.random.normal(shape, seed=self.anything),
+        anything=keras.random.SeedGenerator(5),
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", SEEDED.values(), ids=SEEDED)
+def test_whatever_a_layer_draws_a_stopped_training_ends_with_the_same_bits(tmp_path, layer):
+    settings = {"build": build_with(layer), "epochs": 3}
+    expected = run(tmp_path / "unbroken", **settings)
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", on_epoch=stop_after(1), **settings)
+    assert_same(run(tmp_path / "stopped", **settings), expected)
+    other = run(tmp_path / "other", **settings | {"seed": 2})
+    assert other[1][-1]["loss"][0] != expected[1][-1]["loss"][0]
+
+
+HIDDEN = {
+    "TensorFlow's own numbers": (
+        lambda: Noise(lambda self, shape: tf.random.normal(shape)),
+        r"\(RandomStandardNormal\)",
+    ),
+    "Keras' global generator": (
+        lambda: Noise(lambda self, shape: keras.random.normal(shape)),
+        "noise.*/seed_generator_state",
+    ),
+    "NumPy's numbers": (
+        lambda: Noise(
+            lambda self, shape: tf.ensure_shape(
+                tf.numpy_function(
+                    lambda: np.float32(np.random.default_rng().normal()), [], tf.float32
+                ),
+                [],
+            )
+        ),
+        r"\(PyFunc\)",
+    ),
+    "a variable that no layer saves": (
+        lambda: Noise(lambda self, shape: self.hidden[0], hidden=(tf.Variable(1.0, name="mine"),)),
+        "mine:0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("layer", "named"), HIDDEN.values(), ids=HIDDEN)
+def test_a_layer_whose_state_cannot_be_saved_is_refused_before_the_first_epoch(
+    tmp_path, layer, named
+):
+    def read(_):
+        raise AssertionError("nothing may be trained")
+
+    message = f"must draw random numbers from keras.random.SeedGenerator .*; found .*{named}"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, build=build_with(layer), read=read)
 
 
 # A second opinion
@@ -274,11 +370,23 @@ def test_without_a_validation_part_all_rows_are_read_and_the_last_epoch_is_kept(
         tmp_path, read=read, on_epoch=order_of_epoch, epochs=3, validation=None, seed=2
     )
     assert kept == 3
-    assert list(histories[-1]) == ["epoch", "accuracy", "loss"]
+    assert list(histories[-1]) == ["epoch", "accuracy", "loss", "n_predicted_classes"]
     assert [sorted(order) for order in orders] == [list(range(N_TRAIN))] * 3
     assert orders[0] != orders[1] != orders[2]
     # Another seed than `unbroken` has, but the same initial weights, see `build`.
     assert histories[-1]["loss"][0] != unbroken[1][-1]["loss"][0]
+
+
+def test_the_history_counts_the_classes_that_are_predicted(unbroken, tmp_path):
+    network, histories, _ = run(tmp_path, epochs=2, keep_epoch="last")
+    predicted = network.predict_on_batch(VALIDATION[0]).argmax(axis=1)
+    assert histories[-1]["val_n_predicted_classes"][1] == len(set(predicted.tolist()))
+    # A network whose bias is all for class 3 predicts nothing else; nothing is learnt at this rate.
+    biased = build_with(lambda: keras.layers.Flatten())()
+    biased.layers[-1].bias.assign([0, 0, 0, 99, 0, 0, 0])
+    history = run(tmp_path / "biased", build=lambda: biased, learning_rate=1e-9, epochs=1)[1][-1]
+    assert history["n_predicted_classes"].tolist() == [1]
+    assert history["val_n_predicted_classes"].tolist() == [1]
 
 
 def test_inputs_and_labels_are_not_modified(unbroken):

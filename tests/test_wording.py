@@ -24,13 +24,14 @@ def test_markdown_shows_intervals_triples_and_a_dash_for_none():
         {"model": "cnn", "source": "on isic", "n_images": 4, "n_diagnoses": 5} | measured,
         {"model": "cnn", "source": "published", "n_images": 2003, "accuracy": 0.72},
     ]
+    rows[1]["only_predicted"] = "df"
     table = pd.DataFrame(rows).astype({"n_images": "Int64", "n_diagnoses": "Int64"})
     text = to_markdown(table, note="Synthetic.")
     assert text.splitlines()[2:] == [
         "| cnn | measured | 10 | 0.719 (0.619–0.819) | 0.500 (0.400–0.600) | 0.53 / 0.52 / 0.52 | "
         "0.50 / 0.50 / 0.50 | – |",
-        "| cnn | on isic | 4 (5 of 7 diagnoses) | 0.719 (0.619–0.819) | 0.500 (0.400–0.600) | "
-        "0.53 / 0.52 / 0.52 | 0.50 / 0.50 / 0.50 | – |",
+        "| cnn (predicts only df) | on isic | 4 (5 of 7 diagnoses) | 0.719 (0.619–0.819) | "
+        "0.500 (0.400–0.600) | 0.53 / 0.52 / 0.52 | 0.50 / 0.50 / 0.50 | – |",
         "| cnn | published | 2003 | 0.72 | – | – / – / – | – / – / – | – |",
         "",
         "Synthetic.",

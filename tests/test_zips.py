@@ -44,10 +44,10 @@ def test_members_land_at_their_targets_and_nowhere_else(tmp_path, compression):
 
 def test_nothing_is_written_over(tmp_path):
     write_zip(tmp_path / "x.zip", {"a.jpg": b"new"})
-    (tmp_path / "a").write_text("old")
+    (tmp_path / "a").write_text("old", encoding="utf-8")
     with pytest.raises(FileExistsError):
         unpack(dict.fromkeys(list_members(tmp_path), tmp_path / "a"))
-    assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "old"
 
 
 def test_a_file_is_found_in_any_folder_and_any_case(tmp_path):

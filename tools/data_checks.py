@@ -56,7 +56,7 @@ def check_data(settings: Params, place: str) -> None:
 
 def list_outputs(names: list[str]) -> Iterator[str]:
     """Give all that stages write, by `dvc.yaml`, for models and external sets of these names."""
-    for stage in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].values():
+    for stage in yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].values():
         stage = stage.get("do", stage)
         for kind in ("outs", "metrics", "plots"):
             for written in stage.get(kind, ()):

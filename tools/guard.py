@@ -23,7 +23,7 @@ def keep_notes(folder: str, keep: Callable[[dict], bool]) -> None:
     """
     file = Path(folder, "rwlock")
     try:
-        notes = json.loads(file.read_text())
+        notes = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
     except ValueError:
@@ -33,7 +33,7 @@ def keep_notes(folder: str, keep: Callable[[dict], bool]) -> None:
     write = {path: info for path, info in notes.get("write", {}).items() if keep(info)}
     read = {path: list(filter(keep, infos)) for path, infos in notes.get("read", {}).items()}
     read = {path: infos for path, infos in read.items() if infos}
-    file.write_text(json.dumps({"write": write, "read": read}))
+    file.write_text(json.dumps({"write": write, "read": read}), encoding="utf-8")
 
 
 def watch(dvc: subprocess.Popen, folder: str) -> None:
@@ -42,7 +42,7 @@ def watch(dvc: subprocess.Popen, folder: str) -> None:
     Not while DVC has its lock: killed as it writes `dvc.lock`, it would leave half of it.
     """
     os.read(0, 1)
-    with Path(folder, "lock").open("a") as lock:
+    with Path(folder, "lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         dvc.kill()
         dvc.wait()

@@ -88,7 +88,7 @@ def main() -> None:
         try:
             found = release_dead(repo)
         except LockError:  # the system takes it from who dies, so whoever has it lives
-            owner = Path(repo.tmp_dir, "lock").read_text().strip()
+            owner = Path(repo.tmp_dir, "lock").read_text(encoding="utf-8").strip()
             found = {False: set(), True: {f"process {owner}"}}
     for who in sorted(found[False]):
         print(f"{who} runs no more; its locks are dropped, and what it left undone runs again")

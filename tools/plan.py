@@ -36,7 +36,7 @@ def main() -> None:
         jobs = list(list_jobs(params, cohort))
     except (ParamsError, ValueError, OSError) as error:
         sys.exit(str(error))
-    costs = yaml.safe_load(COSTS.read_text())
+    costs = yaml.safe_load(COSTS.read_text(encoding="utf-8"))
     print(f"{params.profile}: {sum(cohort.counts.values()):,} photographs, {cohort.origin}\n")
     print(tabulate(jobs, costs["seconds"]), end="\n\n")
     print(describe(params, jobs, costs))

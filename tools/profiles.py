@@ -3,6 +3,7 @@
 Run from the repository's folder: `python tools/profiles.py use|check|moved|record [NAME]`.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from committed import git, is_as_committed
 from data_checks import check_data
 
 from lesions.params import Params, ParamsError, parse_params, read_text
@@ -19,11 +21,7 @@ PARAMS = Path("params.yaml")
 DOWNLOADED = ("dataverse", "url", "kaggle")
 WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
 WHAT_COMES_OUT = ("metrics", "plots", "predictions", "MODEL_CARD.md")
-
-
-def ask(*command: str) -> str:
-    """Give what a command prints."""
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+SCORES = Path("metrics/comparison.json")
 
 
 def use(name: str) -> None:
@@ -34,10 +32,10 @@ def use(name: str) -> None:
     """
     place, text = find(name)
     if name:
-        demo = ask("git", "show", "HEAD:params.yaml")
-        committed = {ask("git", "show", f"HEAD:{path}") for path in committed_profiles()}
-        profiles = (file.read_text() for file in Path("profiles").glob("*.yaml"))
-        if PARAMS.read_text() not in {demo, *committed, *profiles}:
+        demo = git("show", "HEAD:./params.yaml")
+        committed = {git("show", f"HEAD:./{path}") for path in committed_profiles()}
+        profiles = (file.read_text(encoding="utf-8") for file in Path("profiles").glob("*.yaml"))
+        if PARAMS.read_text(encoding="utf-8") not in {demo, *committed, *profiles}:
             sys.exit(
                 "params.yaml has edits of yours, which a profile would overwrite; keep them with "
                 "'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout "
@@ -46,7 +44,7 @@ def use(name: str) -> None:
             )
     check(text, place)
     if name:
-        PARAMS.write_text(text)
+        PARAMS.write_text(text, encoding="utf-8")
 
 
 def find(name: str) -> tuple[str, str]:
@@ -59,10 +57,10 @@ def find(name: str) -> tuple[str, str]:
     if not name:
         return str(PARAMS), current
     if name == "demo":
-        return f"{PARAMS} as committed", ask("git", "show", f"HEAD:{PARAMS}")
+        return f"{PARAMS} as committed", git("show", f"HEAD:./{PARAMS}")
     if name not in files:
         sys.exit(f"PROFILE must be one of demo, {', '.join(sorted(files))}; found {name!r}")
-    return str(files[name]), files[name].read_text()
+    return str(files[name]), files[name].read_text(encoding="utf-8")
 
 
 def check(text: str, place: str) -> Params:
@@ -90,20 +88,59 @@ def check(text: str, place: str) -> Params:
 
 def committed_profiles() -> list[str]:
     """Give the paths of the profiles in the last commit."""
-    return ask("git", "ls-tree", "--name-only", "HEAD", "profiles/").split()
+    return git("ls-tree", "--name-only", "HEAD", "profiles/").split()
 
 
 def moved() -> None:
-    """Say which committed results a run of the committed code and settings did not reproduce."""
-    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *WHAT_RUNS]).returncode:
+    """Say in a line that a run of the committed code and settings gave other scores, and why."""
+    if not is_as_committed(*WHAT_RUNS) or is_as_committed(*WHAT_COMES_OUT):
         return
-    files = ask("git", "diff", "--name-only", "HEAD", "--", *WHAT_COMES_OUT)
-    if files:
-        print(
-            "\nThese results are not the committed ones, most likely because TensorFlow's last "
-            f"digits depend on the kind of CPU, and training makes them grow:\n\n{files}\n"
-            f"{ask('dvc', 'metrics', 'diff', 'HEAD')}"
+    committed = json.loads(git("show", f"HEAD:./{SCORES}"))
+    found = json.loads(SCORES.read_text(encoding="utf-8"))
+    move, machines = tell_largest_move(committed, found), tell_machines(list(committed))
+    print(
+        f"\nThis run's outputs differ from the committed ones: {move}. {machines}. 'dvc metrics "
+        "diff' lists all; before you compare experiments, commit yours as the baseline: git commit "
+        "-am 'Baseline on this machine'"
+    )
+
+
+def tell_largest_move(committed: dict, found: dict) -> str:
+    """Return the headline score that moved most, as text; both as in `SCORES`."""
+    moves = {
+        f"{measure.replace('_', ' ')} of {model} ({source})": (
+            score["value"],
+            found[model][source][measure]["value"],
         )
+        for model, sources in committed.items()
+        for source, scores in sources.items()
+        for measure, score in scores.items()
+    }
+    moved = {name: move for name, move in moves.items() if None not in move and move[0] != move[1]}
+    if not moved:
+        return "no headline score moved"
+    name, (old, new) = max(moved.items(), key=lambda item: abs(item[1][1] - item[1][0]))
+    return f"the largest move of a score is {name}, {old:.3f} → {new:.3f}"
+
+
+def tell_machines(models: list[str]) -> str:
+    """Return in what the machine of this run differs from that of the committed scores."""
+    for model in models:
+        file = Path(f"predictions/{model}.json")
+        if not file.exists() or not git("ls-tree", "HEAD", str(file)):
+            continue
+        committed = json.loads(git("show", f"HEAD:./{file}"))
+        found = json.loads(file.read_text(encoding="utf-8"))
+        differing = [
+            name for name in {**committed, **found} if committed.get(name) != found.get(name)
+        ]
+        if differing:
+            then, now = (
+                "; ".join(f"{name.replace('_', ' ')} {machine.get(name)}" for name in differing)
+                for machine in (committed, found)
+            )
+            return f"Those were computed with {then}, these with {now}"
+    return "CPU and library versions are those of the committed scores, so look for another cause"
 
 
 def record(name: str) -> None:
@@ -119,7 +156,9 @@ def record(name: str) -> None:
         profile = parse_params(read_text(PARAMS), place=str(PARAMS)).profile
     except ParamsError as error:
         sys.exit(str(error))
-    recorded = yaml.load(old.read_text(), Loader)["profile"] if old.exists() else profile
+    recorded = (
+        yaml.load(old.read_text(encoding="utf-8"), Loader)["profile"] if old.exists() else profile
+    )
     if recorded != profile:
         sys.exit(
             f"NAME must be free or that of an earlier record of this profile, {profile}; "
@@ -140,7 +179,7 @@ def record(name: str) -> None:
         shutil.copy(note, new)
     else:
         hint = "Say here which data, which machine and which command gave this."
-        (new / "README.md").write_text(f"# {name}\n\n{hint}\n")
+        (new / "README.md").write_text(f"# {name}\n\n{hint}\n", encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     new.rename(folder)

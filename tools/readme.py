@@ -16,7 +16,7 @@ def quote(match: re.Match) -> str:
     """Give a block anew from its source."""
     if match["source"] == "make dag":
         command = [sys.executable, "tools/dag.py"]
-        graph = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        graph = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
         text = f"```mermaid\n{graph}```\n"
     else:
         text = Path(match["source"]).read_text(encoding="utf-8")

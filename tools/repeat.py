@@ -5,6 +5,8 @@ Every run is a DVC experiment in this folder, so nothing that two of them share 
 folder: `python tools/repeat.py N_RUNS`.
 """
 
+from lesions.stage import read_params, read_scores
+
 import shlex
 import signal
 import subprocess
@@ -19,7 +21,6 @@ from lesions.balance import mixing_matrix
 from lesions.comparison import IN_SHORT
 from lesions.params.schema import Split
 from lesions.split import partition_images
-from lesions.stage import read_params, read_scores
 from lesions.tables import read_table
 
 FOLDER = Path("results/repeats")
@@ -110,7 +111,7 @@ def remove(names: list[str]) -> None:
         ["dvc", "exp", "list", "--all-commits", "--name-only"],
         check=True,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     known = [name for name in names if name in listed.stdout.split()]
     if known:

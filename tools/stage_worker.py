@@ -80,7 +80,7 @@ def _run(command, root, env, is_wanted: Callable[[], bool]):
     """
     kept = {name: value for name, value in os.environ.items() if name not in OF_DASK}
     # Printed to a file: of a pipe that a forgotten process holds open one would never see the end.
-    with tempfile.TemporaryFile("w+", errors="replace") as printed:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         process = subprocess.Popen(
             command,
             cwd=root,

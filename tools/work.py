@@ -97,7 +97,7 @@ def list_jobs(params: Params, cohort: Cohort) -> Iterator[Job]:
     trained = [count * shares["train"] for count in counts.values()]
     balanced = params.balance.method != "none"
     n_rows = len(trained) * max(trained) if balanced else part["train"]
-    pixels = params.resize.size**2 * 3e-6
+    pixels = params.resize.pixels**2 * 3e-6
     here = {"photographs": n_images}
     ingest = here | {"megabytes": megabytes, "megabytes written": written}
     if params.data.source == "demo":

@@ -27,3 +27,33 @@ def create_array(path: Path, *, shape: tuple[int, ...], dtype: type) -> np.memma
             path.unlink()
             raise OSError(error.errno, error.strerror, str(path)) from None
     return array
+
+
+def open_images(path: Path, *, pixels: int) -> np.memmap:
+    """Return the images that stage `resize` stored, as a read-only memory map.
+
+    Parameters
+    ----------
+    path
+        The `.npy` file.
+    pixels
+        The setting `resize.pixels`.
+
+    Returns
+    -------
+    memmap
+        uint8 `(n_images, pixels, pixels, 3)`, RGB.
+
+    Raises
+    ------
+    ValueError
+        If the file holds images of another shape: then it was made with other settings.
+    """
+    images = np.load(path, mmap_mode="r")
+    if images.shape[1:] != (pixels, pixels, 3):
+        found = " × ".join(map(str, images.shape[1:]))
+        raise ValueError(
+            f"{path} holds images of {found}, but resize.pixels is {pixels} in params.yaml, which "
+            f"makes {pixels} × {pixels} × 3; delete {path} and run 'dvc repro'."
+        )
+    return images

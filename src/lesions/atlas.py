@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesions.figures import SMALL_PRINT
+from lesions.figures import SMALL_PRINT, default_style
 from lesions.taxonomy import NOT_A_MEDICAL_DEVICE
 
 N_COLUMNS = 6
@@ -15,6 +15,7 @@ N_COLUMNS = 6
 WIDTH, HEIGHT, PICTURE, HEAD, FOOT = 1.7, 1.75, 1.27, 0.45, 0.5
 
 
+@default_style
 def mistakes_sheet(
     mistakes: pd.DataFrame, photographs: Sequence[np.ndarray], *, title: str, note: str = ""
 ) -> Figure:

@@ -27,6 +27,9 @@ def mixing_matrix(
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Resample the training images so that the classes become about equally large.
 
+    ADASYN spreads the images that a class lacks over those that it has, each share rounded. A class
+    that lacks at most half its own number may get none; it stays as it is (see `count_resampled`).
+
     Parameters
     ----------
     images
@@ -57,18 +60,52 @@ def mixing_matrix(
     if method == "none":
         return one_hot, labels.astype(np.uint8)
     neighbors = PixelNeighbors(images, train_rows, n_neighbors=n_neighbors + 1)
-    sampler = {
-        "adasyn": ADASYN(random_state=seed, n_neighbors=neighbors),
-        "smote": SMOTE(random_state=seed, k_neighbors=neighbors),
-        "random": RandomOverSampler(random_state=seed),
-    }[method]
-    try:
-        mixing, resampled = sampler.fit_resample(one_hot, labels)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(_explain(error, method, n_neighbors, labels, neighbors)) from error
+    n_images = np.bincount(labels)
+    targets = {int(label): int(n_images.max()) for label in np.unique(labels)}
+    while True:
+        sampler = {
+            "adasyn": ADASYN(sampling_strategy=targets, random_state=seed, n_neighbors=neighbors),
+            "smote": SMOTE(sampling_strategy=targets, random_state=seed, k_neighbors=neighbors),
+            "random": RandomOverSampler(sampling_strategy=targets, random_state=seed),
+        }[method]
+        try:
+            mixing, resampled = sampler.fit_resample(one_hot, labels)
+            break
+        except (RuntimeError, ValueError) as error:
+            label = int(labels[neighbors.asked[0]]) if neighbors.asked.size else None
+            if method != "adasyn" or label is None or not _may_stay(n_images, label, n_neighbors):
+                message = _explain(error, method, n_neighbors, labels, label)
+                raise ValueError(message) from error
+            del targets[label]
     mixing.eliminate_zeros()
     mixing.sort_indices()
     return mixing, resampled.astype(np.uint8)
+
+
+def _may_stay(n_images: np.ndarray, label: int, n_neighbors: int) -> bool:
+    """Tell whether ADASYN's even share of what a class lacks would round to no image."""
+    return (
+        n_images[label] > n_neighbors and 2 * (n_images.max() - n_images[label]) <= n_images[label]
+    )
+
+
+def count_resampled(labels: np.ndarray, resampled: np.ndarray) -> dict[str, dict[str, int]]:
+    """Count the images of each `dx` before and after.
+
+    Returns
+    -------
+    dict
+        `before` and `after`: `dx` to images; `not_resampled`: of each `dx` that is smaller than the
+        largest and got no image, the number that it lacks.
+    """
+    before, after = count_classes(labels), count_classes(resampled)
+    largest = max(before.values())
+    lacking = {
+        dx: largest - count
+        for dx, count in before.items()
+        if 0 < count < largest and after[dx] == count
+    }
+    return {"before": before, "after": after, "not_resampled": lacking}
 
 
 def count_classes(labels: np.ndarray) -> dict[str, int]:
@@ -106,11 +143,10 @@ class PixelNeighbors(NearestNeighbors):
         return nearest_rows(self.images, asked, among, n_neighbors=self.n_neighbors)
 
 
-def _explain(error, method, n_neighbors, labels, neighbors) -> str:
+def _explain(error, method, n_neighbors, labels, label) -> str:
     """Say what the sampler needed, at which class it failed, and the way out."""
-    if neighbors.asked.size == 0:
+    if label is None:
         return f"balance.method: {method} cannot resample the training images: {error}"
-    label = int(labels[neighbors.asked[0]])
     n_images = int((labels == label).sum())
     found = f"{CODES[label]} has {n_images} training images"
     if n_images <= n_neighbors:
@@ -119,12 +155,8 @@ def _explain(error, method, n_neighbors, labels, neighbors) -> str:
             f"of every class; {found}; lower balance.n_neighbors, use method: random, or bring "
             f"more images"
         )
-    if isinstance(error, RuntimeError):
-        return (
-            f"balance.method: adasyn needs images of another class among the {n_neighbors} nearest "
-            f"of some image of every class; {found}, all amid their own; use method: smote"
-        )
     return (
-        f"balance.method: adasyn must make at least one new image of every smaller class; {found}, "
-        f"so near to the largest class that the number rounds to none; use method: smote ({error})"
+        f"balance.method: {method} needs images of another class among the {n_neighbors} nearest "
+        f"neighbors of some image of every class; {found}, and all neighbors share its class; use "
+        f"method: smote ({error})"
     )

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 import jinja2
 import pandas as pd
 
-from lesions.metrics import CAVEATS
+from lesions.metrics import CAVEATS, find_only_predicted
 from lesions.taxonomy import CODES, DIAGNOSES, NOT_A_MEDICAL_DEVICE, PARTITIONS
 from lesions.wording import (
     MISSING,
     in_prose,
     in_text,
     key_in_words,
+    name_model,
     number,
     say_baseline,
     say_differences,
@@ -82,6 +83,10 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         "leaked": count_leaked(details[models[0]]["leakage"]),
         "differences_in_words": say_differences(inputs["differences"]["pairs"]),
         "baseline": say_baseline(details[models[0]]["classes"]),
+        "names": {
+            model: name_model(model, find_only_predicted(details[model]["confusion"]))
+            for model in models
+        },
         "weakest": {model: find_weakest(details[model]["classes"]) for model in models},
     }
     return _environment().from_string(template).render(content)

@@ -16,6 +16,7 @@ COUNTS = ("n_images", "n_lesions")
 MEASURES = (*COUNTS, *metrics.MEASURES)
 IN_SHORT = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")  # with their intervals
 ENDS = ("low", "high")
+CURVES = ("accuracy", "loss", "n_predicted_classes")  # of each epoch, see lesions.training
 
 
 def compare_models(
@@ -33,7 +34,7 @@ def compare_models(
         or `on <set>`, external photographs; all `MEASURES` are there.
     details
         Model to source to what `lesions.evaluation.evaluate` gives; of it the intervals in
-        `headline` and `classes_without_images`.
+        `headline`, `classes_without_images` and `confusion`.
     published
         Model to measure to number, what others report; any measure may be missing.
 
@@ -41,7 +42,8 @@ def compare_models(
     -------
     DataFrame
         `model`, `source`, `MEASURES`, for `IN_SHORT` `<measure>_low` and `<measure>_high`, and
-        `n_diagnoses`, how many of the seven occur. A model's published row follows its measured
+        `n_diagnoses`, how many of the seven occur, and `only_predicted`, the one diagnosis that a
+        collapsed model predicts for every image. A model's published row follows its measured
         ones; what only others have stands at the end.
 
     Raises
@@ -65,7 +67,10 @@ def compare_models(
                 for measure in IN_SHORT
                 for end in ENDS
             }
-            more = {"n_diagnoses": len(CODES) - len(found["classes_without_images"])}
+            more = {
+                "n_diagnoses": len(CODES) - len(found["classes_without_images"]),
+                "only_predicted": metrics.find_only_predicted(found["confusion"]),
+            }
             rows.append({"model": model, "source": source, **scores, **ends, **more})
         if model in published:
             rows.append({"model": model, "source": "published", **published.pop(model)})
@@ -73,7 +78,7 @@ def compare_models(
     columns = ["model", "source", *MEASURES]
     columns += [f"{measure}_{end}" for measure in IN_SHORT for end in ENDS]
     kinds = dict.fromkeys(columns[2:], float) | dict.fromkeys((*COUNTS, "n_diagnoses"), "Int64")
-    return pd.DataFrame(rows, columns=[*columns, "n_diagnoses"]).astype(kinds)
+    return pd.DataFrame(rows, columns=[*columns, "n_diagnoses", "only_predicted"]).astype(kinds)
 
 
 def compare_pairs(
@@ -157,19 +162,19 @@ def gather_curves(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     curves
-        Model to `epoch, accuracy, loss` and, where it had a validation part,
-        `val_accuracy, val_loss`; one row an epoch.
+        Model to `epoch`, `CURVES` and, where it had a validation part, the same with `val_` before
+        the name; one row an epoch.
 
     Returns
     -------
     DataFrame
-        `model`, `partition` (`train` or `val`), `epoch`, `accuracy`, `loss`.
+        `model`, `partition` (`train` or `val`), `epoch`, `CURVES`.
     """
     parts = []
     for model, curve in curves.items():
         for partition, prefix in (("train", ""), ("val", "val_")):
             if f"{prefix}loss" in curve:
-                part = curve[["epoch", f"{prefix}accuracy", f"{prefix}loss"]]
-                part = part.set_axis(["epoch", "accuracy", "loss"], axis=1)
+                part = curve[["epoch", *(f"{prefix}{name}" for name in CURVES)]]
+                part = part.set_axis(["epoch", *CURVES], axis=1)
                 parts.append(part.assign(model=model, partition=partition))
-    return pd.concat(parts)[["model", "partition", "epoch", "accuracy", "loss"]]
+    return pd.concat(parts)[["model", "partition", "epoch", *CURVES]]

@@ -84,6 +84,6 @@ def download(
 @contextmanager
 def _alone(place) -> Iterator[None]:
     """Let one process at a time download into a folder; the system unlocks if one is killed."""
-    with (place / ".lock").open("w") as file:
+    with (place / ".lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

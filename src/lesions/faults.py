@@ -9,15 +9,15 @@ from pathlib import Path
 # Stage to the settings that its memory and its files grow with, the most helpful first.
 KNOBS = {
     "train": "models.{name}.batch_size, the widths in models.{name}.head, models.{name}.input_size "
-    "or resize.size",
-    "features": "models.{name}.input_size or resize.size",
-    "predict": "models.{name}.input_size or resize.size",
+    "or resize.pixels",
+    "features": "models.{name}.input_size or resize.pixels",
+    "predict": "models.{name}.input_size or resize.pixels",
     "evaluate": "evaluate.n_resamples",
     "compare": "evaluate.n_resamples",
     "explore": "explore.photographs_per_class",
     "ingest": "data.n_images (of the demo)",
 }
-KNOB = "resize.size"
+KNOB = "resize.pixels"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 LOCKED = {errno.EROFS, errno.EACCES, errno.EPERM}
 

@@ -1,15 +1,26 @@
 """Pictures of the study: photographs of every class, and who is taken for whom."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
 
 from lesions.taxonomy import DIAGNOSES, NOT_A_MEDICAL_DEVICE
 
 SMALL_PRINT = {"fontsize": 7, "color": "0.35"}
+# Matplotlib's defaults, whatever a matplotlibrc says, for all that draws or saves a figure.
+default_style = rc_context(rcParamsDefault)
 
 
+@default_style
+def save_figure(figure: Figure, path: Path) -> None:
+    """Save a figure as PNG, the same bytes from every version of matplotlib that draws the same."""
+    figure.savefig(path, metadata={"Software": None})
+
+
+@default_style
 def contact_sheet(
     photographs: Mapping[str, Sequence[np.ndarray]], *, counts: Mapping[str, int], note: str = ""
 ) -> Figure:
@@ -28,8 +39,7 @@ def contact_sheet(
     Returns
     -------
     Figure
-        Not bound to any window; save it with `metadata={"Software": None}` for the same bytes from
-        every version of matplotlib that draws the same.
+        Not bound to any window; see `save_figure`.
     """
     n_columns = max(1, *(len(row) for row in photographs.values()))
     figure = Figure(figsize=(3 + 1.4 * n_columns, 1.15 * len(photographs) + 0.3), dpi=100)
@@ -51,6 +61,7 @@ def contact_sheet(
     return figure
 
 
+@default_style
 def confusion_heatmap(
     matrix: np.ndarray, codes: Sequence[str], *, title: str, note: str = ""
 ) -> Figure:

@@ -95,7 +95,7 @@ def resize_images(
     paths: Sequence[Path],
     out: np.ndarray,
     *,
-    size: int,
+    pixels: int,
     interpolation: str,
     crop: str,
     decode: str = "full",
@@ -107,16 +107,16 @@ def resize_images(
     paths
         Row i of `out` is read from `paths[i]`.
     out
-        uint8 `(len(paths), size, size, 3)`, RGB; written in place (it may be a memory map).
-    size
-        Height and width in px.
+        uint8 `(len(paths), pixels, pixels, 3)`, RGB; written in place (it may be a memory map).
+    pixels
+        Height and width of the resized photographs.
     interpolation
         A key of `INTERPOLATIONS`.
     crop
         `none`, or `square` for the central square first.
     decode
         `full`, or `reduced`: a JPEG whose shorter side is at least twice, four or eight times
-        `size` is decoded at 1/2, 1/4 or 1/8 (see `find_scale`), then cropped and resized from
+        `pixels` is decoded at 1/2, 1/4 or 1/8 (see `find_scale`), then cropped and resized from
         there. The result differs: libjpeg's scaled inverse DCT leaves out the frequencies that the
         smaller image cannot hold, so each of its pixels is a mean, where `linear` from 600 to 32
         pixels looks at two neighbours in every 19 and lets hairs and noise through as aliases.
@@ -129,13 +129,13 @@ def resize_images(
         If a file cannot be decoded to its end; at any scale the whole file is read.
     """
     flag = INTERPOLATIONS[interpolation]
-    at_least = {"full": None, "reduced": size}[decode]
+    at_least = {"full": None, "reduced": pixels}[decode]
 
     def fill(row: int) -> None:
         image = read_image(paths[row], at_least=at_least)
         if crop == "square":
             image = central_square(image)
-        out[row] = cv2.resize(image, (size, size), interpolation=flag)
+        out[row] = cv2.resize(image, (pixels, pixels), interpolation=flag)
 
     def fill_chunk(chunk: range) -> int:
         for row in chunk:

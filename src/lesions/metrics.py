@@ -7,7 +7,7 @@ clinicians call sensitivity. What is not defined, such as a ratio whose denomina
 The same measures of many resamples at once are in `lesions.weighted`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -175,6 +175,18 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Count the images, int `(7, 7)`: rows are the diagnoses, columns what was predicted."""
     labels, probabilities = check_predictions(labels, probabilities)
     return confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(N_CLASSES))
+
+
+def find_only_predicted(counts: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Return the class that is predicted for every image, or None where there are several.
+
+    Parameters
+    ----------
+    counts
+        Diagnosis to prediction to images.
+    """
+    predicted = {dx for row in counts.values() for dx, n_images in row.items() if n_images}
+    return predicted.pop() if len(predicted) == 1 else None
 
 
 def name_predictions(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

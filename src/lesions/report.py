@@ -16,11 +16,11 @@ import vl_convert
 import yaml
 from markupsafe import Markup
 
-from lesions.metrics import CAVEATS
+from lesions.metrics import CAVEATS, find_only_predicted
 from lesions.panels import MEASURES, SUBGROUPS, draw
 from lesions.taxonomy import DIAGNOSES, NOT_A_MEDICAL_DEVICE
 from lesions.vega import CONFIG, model_colours
-from lesions.wording import in_prose, in_text, key_in_words, number, say_baseline
+from lesions.wording import in_prose, in_text, key_in_words, name_model, number, say_baseline
 
 PACKAGES = (
     "tensorflow",
@@ -95,6 +95,10 @@ def render(
     content = {
         **{name: value for name, value in inputs.items() if name not in pictures},
         "models": models,
+        "names": {
+            model: name_model(model, find_only_predicted(inputs["details"][model]["confusion"]))
+            for model in models
+        },
         "baseline": say_baseline(inputs["details"][models[0]]["classes"]),
         "colours": colours,
         "pictures": pictures,

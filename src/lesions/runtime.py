@@ -13,9 +13,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow logs before its own log level holds (tensorflow/tensorflow#100442).
 INFORMATION = re.compile(rb"I0000|WARNING: All log messages before absl::InitializeLog\(\)")
 
-with hold_stderr(INFORMATION):
-    import keras
-    import tensorflow as tf
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+try:
+    with hold_stderr(INFORMATION):
+        import keras
+        import tensorflow as tf
+except ValueError as error:
+    raise ValueError(
+        f"Keras could not be imported: {error} Correct or delete keras.json, in ~/.keras or where "
+        "KERAS_HOME says."
+    ) from error
+
+# The user's keras.json may say otherwise, and the same settings would build another network.
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
+keras.config.set_dtype_policy("float32")
 
 __all__ = ["keras", "prepare_tensorflow", "tf"]
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesions.figures import SMALL_PRINT
+from lesions.figures import SMALL_PRINT, default_style
 
 
+@default_style
 def pairs_sheet(
     pairs: pd.DataFrame, photographs: Sequence[tuple[np.ndarray, np.ndarray]], *, note: str = ""
 ) -> Figure:

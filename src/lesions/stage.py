@@ -1,4 +1,8 @@
-"""What every stage does first: take its paths from the flags, its settings from `params.yaml`."""
+"""What every stage does first: take its paths from the flags, its settings from `params.yaml`.
+
+Importing it fixes the environment (see `lesions.environment`), so every stage imports it before all
+else.
+"""
 
 import argparse
 import json
@@ -9,9 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from lesions import params
+from lesions.environment import fix_environment
 from lesions.faults import explain, explain_silence
 from lesions.last_words import leave_last_words
 from lesions.orphans import end_with_dvc, runs_in_dvc
+
+fix_environment()
 
 
 def read_paths(doc: str, *names: str) -> argparse.Namespace:
@@ -78,7 +85,10 @@ def read_scores(folder: Path, settings: params.Params) -> dict[str, dict[str, di
     }
     files = model_files(folder, [name for own in names.values() for name in own.values()], ".json")
     return {
-        model: {source: json.loads(files[name].read_text()) for source, name in own.items()}
+        model: {
+            source: json.loads(files[name].read_text(encoding="utf-8"))
+            for source, name in own.items()
+        }
         for model, own in names.items()
     }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from lesions.runtime import keras, tf
 
 Read = Callable[[np.ndarray], np.ndarray]
 N_READ = 256  # rows read, and handed to TensorFlow, at once; bounds the memory
+# Operations whose numbers depend on what ran before them in the process, or that run Python.
+STATEFUL = re.compile(r"(?!Stateless).*(Random|Multinomial|Normal$|Poisson|Binomial)|.*PyFunc")
 
 
 @dataclass
@@ -45,8 +48,8 @@ def train(
     """Train `network` in place with Adam and categorical cross-entropy; give the epoch kept.
 
     After each epoch all that the next one needs is written to `state`, so a run that was killed
-    takes up at its last finished epoch and ends with the bytes of an unbroken one: order of the
-    rows and dropout masks follow from (`seed`, epoch) alone.
+    takes up at its last finished epoch and ends with the bytes of an unbroken one: the order of the
+    rows and whatever layers draw follow from (`seed`, epoch) alone.
 
     This loop stands in for Keras' `fit`, which returns to Python for every batch and computes batch
     normalisation and Adam's step from their parts. `benchmarks/cnn.py` and `benchmarks/frozen.py`
@@ -67,13 +70,14 @@ def train(
     state
         File that holds the progress; remove it when the trained network has been saved.
     on_epoch
-        Called after each epoch with the whole history: `epoch` (from 1), `accuracy`, `loss` and,
-        with `validation`, `val_accuracy`, `val_loss`.
+        Called after each epoch with the whole history: `epoch` (from 1), `accuracy`, `loss`,
+        `n_predicted_classes` (how many classes were predicted for any row) and, with `validation`,
+        the same with `val_` before the name.
 
     Raises
     ------
     ValueError
-        If the loss is no longer finite.
+        If the loss is no longer finite, or if a layer keeps a state that cannot be saved.
     """
     optimizer = FusedAdam(learning_rate)
     optimizer.build(network.trainable_variables)
@@ -83,8 +87,9 @@ def train(
         on_epoch(pd.DataFrame(progress.history))
     started, first = time.monotonic(), len(progress.history)
     fit, score = _compile(network, optimizer, batch_size)
+    _refuse_hidden_state(fit, [*network.variables, *optimizer.variables])
     for epoch in range(first, epochs):
-        _seed_dropout(network, seed, epoch)
+        _seed_layers(network, seed, epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         row = {"epoch": epoch + 1} | _over_all(fit, read, labels, order, batch_size)
         if validation is not None:
@@ -107,22 +112,27 @@ def train(
 
 
 def _compile(network, optimizer, batch_size) -> tuple[Callable, Callable]:
-    """Compile two functions of inputs and labels; each gives (accuracy, loss), summed over rows.
+    """Compile two functions of inputs and labels.
 
-    The first takes a step of `optimizer` for each `batch_size` rows, the second only looks.
+    The first takes a step of `optimizer` for each `batch_size` rows, the second only looks. Each
+    returns, summed over the rows, whether the prediction is right, the loss, and the predictions of
+    each class: float32 `(2 + n_classes,)`.
     """
+    n_classes = network.output_shape[-1]
 
-    def count(labels, probabilities):
-        right = keras.ops.equal(keras.ops.argmax(probabilities, axis=-1), labels)
-        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-        return tf.cast(right, tf.float32), losses
+    def summed(labels, probabilities, losses):
+        predicted = keras.ops.argmax(probabilities, axis=-1)
+        right = tf.cast(keras.ops.equal(predicted, labels), tf.float32)
+        by_class = tf.reduce_sum(tf.one_hot(predicted, n_classes), axis=0)
+        return tf.concat([[tf.reduce_sum(right), tf.reduce_sum(losses)], by_class], axis=0)
 
     def step(inputs, labels):
         with tf.GradientTape() as tape:
-            right, losses = count(labels, network(inputs, training=True))
+            probabilities = network(inputs, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
             loss = tf.reduce_mean(losses)
         optimizer.apply(tape.gradient(loss, network.trainable_variables))
-        return tf.stack([tf.reduce_sum(right), tf.reduce_sum(losses)])
+        return summed(labels, probabilities, losses)
 
     signature = [
         tf.TensorSpec((None, *network.input_shape[1:]), tf.float32),
@@ -131,7 +141,7 @@ def _compile(network, optimizer, batch_size) -> tuple[Callable, Callable]:
 
     @tf.function(input_signature=signature)
     def fit(inputs, labels):
-        sums = tf.zeros(2)
+        sums = tf.zeros(2 + n_classes)
         with _fused_normalisation(network):
             for start in tf.range(0, tf.shape(labels)[0], batch_size):
                 rows = slice(start, start + batch_size)
@@ -140,22 +150,27 @@ def _compile(network, optimizer, batch_size) -> tuple[Callable, Callable]:
 
     @tf.function(input_signature=signature)
     def score(inputs, labels):
-        right, losses = count(labels, network(inputs, training=False))
-        return tf.stack([tf.reduce_sum(right), tf.reduce_sum(losses)])
+        probabilities = network(inputs, training=False)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        return summed(labels, probabilities, losses)
 
     return fit, score
 
 
 def _over_all(function, read, labels, order, batch_size) -> dict[str, float]:
-    """Call a function of `_compile` with all rows, whole batches of them at a time; give means."""
+    """Call a function of `_compile` with all rows, whole batches of them at a time."""
     n_rows = batch_size * max(1, N_READ // batch_size)
-    sums = np.zeros(2)
+    sums = 0.0
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         inputs = tf.constant(read(rows), tf.float32)
-        sums += function(inputs, tf.constant(labels[rows], tf.int64)).numpy()
-    accuracy, loss = (sums / len(order)).tolist()
-    return {"accuracy": accuracy, "loss": loss}
+        sums += function(inputs, tf.constant(labels[rows], tf.int64)).numpy().astype(np.float64)
+    accuracy, loss = (sums[:2] / len(order)).tolist()
+    return {
+        "accuracy": accuracy,
+        "loss": loss,
+        "n_predicted_classes": int(np.count_nonzero(sums[2:])),
+    }
 
 
 @contextlib.contextmanager
@@ -210,12 +225,34 @@ def _refuse_infinite(row: dict, learning_rate: float) -> None:
             )
 
 
-def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:
-    """Start every seed generator anew from (seed, epoch) and its place in the network."""
-    layers = [layer for layer in network._flatten_layers() if hasattr(layer, "seed_generator")]
-    for place, layer in enumerate(layers):
-        state = np.random.default_rng([seed, epoch, place]).integers(0, 2**32, 2, dtype=np.uint32)
-        layer.seed_generator.state.assign(state)
+def _seed_layers(network: keras.Model, seed: int, epoch: int) -> None:
+    """Start every seed generator anew from (seed, epoch) and its position in the network.
+
+    Keras counts a layer's seed generators, whatever attribute holds them, among its `variables` and
+    not among its `weights`.
+    """
+    weights = {id(variable) for variable in network.weights}
+    states = [variable for variable in network.variables if id(variable) not in weights]
+    for position, state in enumerate(states):
+        rng = np.random.default_rng([seed, epoch, position])
+        state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
+
+
+def _refuse_hidden_state(fit, known: Sequence[keras.Variable]) -> None:
+    """Refuse a network that draws from, or keeps, what is neither seeded nor saved."""
+    graph = fit.get_concrete_function().graph
+    saved = {variable.value.ref() for variable in known}
+    hidden = [variable.name for variable in graph.variables if variable.ref() not in saved]
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    hidden += [f"{node.name} ({node.op})" for node in nodes if STATEFUL.match(node.op)]
+    if hidden:
+        raise ValueError(
+            "A network must draw random numbers from keras.random.SeedGenerator objects that its "
+            "layers hold, or a training that was interrupted could not be resumed with the same "
+            f"result; found {', '.join(sorted(hidden))}. Give that layer a seed generator as an "
+            "attribute, as keras.layers.Dropout does."
+        )
 
 
 def _is_best(history: Sequence[dict], keep_epoch: str) -> bool:
@@ -228,6 +265,8 @@ def _is_best(history: Sequence[dict], keep_epoch: str) -> bool:
 
 
 def _progress_line(row: dict, epochs: int, pace: float) -> str:
-    numbers = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
+    numbers = "  ".join(
+        f"{name} {value:.4f}" for name, value in row.items() if isinstance(value, float)
+    )
     minutes, seconds = divmod(round(pace * (epochs - row["epoch"])), 60)
     return f"epoch {row['epoch']}/{epochs}  {numbers}  {pace:.1f} s, {minutes}:{seconds:02} left"

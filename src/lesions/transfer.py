@@ -57,7 +57,7 @@ def receive(
     if have:
         mark = version_file(part)
         if mark.exists():
-            headers |= {"Range": f"bytes={have}-", "If-Range": mark.read_text()}
+            headers |= {"Range": f"bytes={have}-", "If-Range": mark.read_text(encoding="utf-8")}
         elif known:  # no telling whether the file is still the same, but its hash will
             headers["Range"] = f"bytes={have}-"
         else:
@@ -96,7 +96,7 @@ def _append(answer, url, part, *, have, total, patience):
     if not have:
         version_file(part).unlink(missing_ok=True)
         if version(answer):
-            version_file(part).write_text(version(answer))
+            version_file(part).write_text(version(answer), encoding="utf-8")
     bar = tqdm(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, disable=None)
     try:
         with bar, part.open("ab" if have else "wb") as file:

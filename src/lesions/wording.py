@@ -38,6 +38,11 @@ def in_text(value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def name_model(model: str, only_predicted: str | None) -> str:
+    """Write a model's name, and of one that has collapsed what it predicts."""
+    return model if pd.isna(only_predicted) else f"{model} (predicts only {only_predicted})"
+
+
 def to_markdown(table: pd.DataFrame, *, note: str = "") -> str:
     """Write what `compare_models` gives as a table in Markdown, `note` below it.
 
@@ -57,7 +62,8 @@ def to_markdown(table: pd.DataFrame, *, note: str = "") -> str:
         if pd.notna(row["n_diagnoses"]) and row["n_diagnoses"] < len(CODES):
             n_images += f" ({row['n_diagnoses']} of {len(CODES)} diagnoses)"
         accuracy, balanced, _, area = (_with_interval(row, measure) for measure in IN_SHORT)
-        lines.append([row["model"], row["source"], n_images, accuracy, balanced, *triples, area])
+        model = name_model(row["model"], row["only_predicted"])
+        lines.append([model, row["source"], n_images, accuracy, balanced, *triples, area])
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"{text}\n\n{note}\n" if note else f"{text}\n"
 

@@ -14,21 +14,24 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 def command_of(stage: str, model: str = "cnn") -> list[str]:
     """Give script and flags of a stage as dvc.yaml has them; the script at its own place."""
     command = STAGES[stage].get("do", STAGES[stage])["cmd"].replace("${key}", model)
-    python, script, *flags = command.replace('"${data.path}"', "data/source").split()
-    assert python == "python"
+    path, python, script, *flags = command.replace('"${data.path}"', "data/source").split()
+    assert (path, python) == ("PYTHONPATH=src", "python")
     return [str(ROOT / script), *flags]
 
 
 def tiny(params: dict) -> None:
     """Make the settings of params.yaml those of a study of two models and seconds."""
     params["data"].update(source="demo", path="data/source", n_images=70, seed=1, external={})
-    params["resize"].update(size=16)
+    params["resize"].update(pixels=16)
     params["split"].update(by="lesion", test_size=0.2, val_size=0.1, cal_size=0.1)
     params["balance"].update(method="random")
     params["evaluate"].update(n_resamples=100)
     models = params["models"]
     shared = {"input_size": 32, "batch_size": 16, "epochs": 3}
-    models["cnn"].update(shared, head={"filters": [2, 2], "dense_units": [4], "dropout": 0.3})
+    models["cnn"].update(
+        shared,
+        head={"filters": [2, 2], "dense_units": [4], "dropout": 0.3, "batch_norm_momentum": 0.9},
+    )
     models["vgg16"].update(shared, head={"dense_units": [4], "dropout": 0.3})
     del models["resnet50"]
 
@@ -61,7 +64,7 @@ class Study:
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         said = [line.rpartition("\r")[2] for line in done.stderr.splitlines()]
         return done.returncode, "\n".join(said).strip()

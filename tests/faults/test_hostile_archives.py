@@ -20,7 +20,9 @@ from lesions.training import Progress
 
 ROOT = Path(__file__).parents[2]
 PINNED = dict(
-    line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
+    line.split("==")
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    if "==" in line
 )
 
 
@@ -151,7 +153,7 @@ def filled(change, folder):
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 def test_an_archive_that_would_run_or_read_something_else_is_refused(archive, tmp_path, change):
-    (tmp_path / "SECRET").write_text("secret\n")
+    (tmp_path / "SECRET").write_text("secret\n", encoding="utf-8")
     (tmp_path / "PICKLE").write_bytes(pickle.dumps(Touch(tmp_path / "TOUCHED")))
     module = tf.Module()
     module.call = tf.function(lambda x: x, input_signature=[tf.TensorSpec((None, 3))])

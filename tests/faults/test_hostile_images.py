@@ -256,7 +256,7 @@ def test_what_is_a_jpeg_is_read_as_one_sees_it(study, capfd, content, pixels, de
     path = study(content)
     image = read_image(path)
     out = np.zeros((1, 8, 8, 3), np.uint8)
-    resize_images([path], out, size=8, interpolation="area", crop="none", decode=decode)
+    resize_images([path], out, pixels=8, interpolation="area", crop="none", decode=decode)
     if pixels is None:
         pixels = np.asarray(Image.open(io.BytesIO(content)))
     assert image.shape == pixels.shape
@@ -390,11 +390,11 @@ def test_folders_linked_in_a_ring_are_walked_once(study, tmp_path):
 def test_a_link_out_of_the_folder_to_what_is_no_photograph_is_refused(study, tmp_path):
     with pytest.raises(ValueError, match="have no file"):
         study(None)
-    (tmp_path / "secret").write_text("a password")
+    (tmp_path / "secret").write_text("a password", encoding="utf-8")
     (tmp_path / "mine/ISIC_1.jpg").symlink_to(tmp_path / "secret")
     with pytest.raises(ValueError, match=NO_JPEG):
         ingest_folder(tmp_path / "mine", tmp_path / "raw")
-    assert (tmp_path / "secret").read_text() == "a password"
+    assert (tmp_path / "secret").read_text(encoding="utf-8") == "a password"
 
 
 PEAK = """
@@ -409,7 +409,7 @@ fault = find_fault(path)
 assert "pixels" in fault, fault
 out = np.zeros((1, 8, 8, 3), np.uint8)
 try:
-    resize_images([path], out, size=8, interpolation="area", crop="none")
+    resize_images([path], out, pixels=8, interpolation="area", crop="none")
 except ValueError as error:
     assert "must be of a size to decode" in str(error), error
 else:
@@ -428,7 +428,7 @@ def test_a_header_of_30000_by_30000_pixels_takes_no_memory(tmp_path, kind):
         [sys.executable, "-c", PEAK, tmp_path / "bomb.jpg"],
         env=os.environ | {"PYTHONPATH": str(source)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     # KiB. Decoded it would be 30,000² × 3 bytes = 2.7 GB; `_keep_memory` alone takes up to 16 MiB.

@@ -50,7 +50,7 @@ class Reproduction:
         self.log = folder.with_name(f"{folder.name}.log")
         environment = os.environ | {"PYTHONPATH": str(folder / "src")}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        with self.log.open("w") as log:
+        with self.log.open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro", *flags],
                 cwd=folder,
@@ -65,7 +65,7 @@ class Reproduction:
         script = f"stages/{name.partition('@')[0]}.py"
 
         def find():
-            assert self.process.poll() is None, self.log.read_text()
+            assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
             children = psutil.Process(self.process.pid).children(recursive=True)
             return next((child for child in children if script in command(child)), None)
 
@@ -73,7 +73,7 @@ class Reproduction:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; give the exit code and what was printed."""
-        return self.process.wait(timeout=300), self.log.read_text()
+        return self.process.wait(timeout=300), self.log.read_text(encoding="utf-8")
 
 
 def command(process: psutil.Process) -> list[str]:
@@ -260,7 +260,7 @@ def test_two_workers_of_the_queue_of_experiments_each_give_a_whole_result(undist
     assert states() == ["Success", "Success"]
     for decimals in (2, 3):
         shown = clone.run("git", "show", f"{branch_of(clone, decimals)}:metrics/split.json")
-        assert shown == (clone.folder / "metrics/split.json").read_text()
+        assert shown == (clone.folder / "metrics/split.json").read_text(encoding="utf-8")
         text = clone.run("git", "show", f"{branch_of(clone, decimals)}:metrics/evaluation/cnn.json")
         numbers = [float(number) for number in re.findall(r"\d+\.\d+", text)]
         # What would be rounded to nothing keeps two digits.

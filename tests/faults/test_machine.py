@@ -23,8 +23,8 @@ AGAIN = "then run 'dvc repro' again."
 # Stage to the flag that leads onto the full disk, the size of that disk in kB, and the way out.
 FULL = {
     "ingest": ("--raw full/raw", 100, "full", "data.n_images (of the demo)"),
-    "encode": ("--labels full/labels.csv", 4, "full", "resize.size"),
-    "resize": ("--images full/images.npy", 40, "full/images.npy", "resize.size"),
+    "encode": ("--labels full/labels.csv", 4, "full", "resize.pixels"),
+    "resize": ("--images full/images.npy", 40, "full/images.npy", "resize.pixels"),
     "explore": (
         "--contact-sheet full/contact_sheet.png",
         40,
@@ -101,11 +101,11 @@ def test_a_report_that_finds_no_room_is_told(tmp_path, small_disk):
     assert code == 1, said
     assert said == (
         "Stage report must have room for full; No space left on device; free some there or lower "
-        f"resize.size in params.yaml, {AGAIN}"
+        f"resize.pixels in params.yaml, {AGAIN}"
     )
     subprocess.run(["mount", "-o", "remount,size=20480k", tmp_path / "full"], check=True)
     assert study.run("report", flags=[*flags, *own])[0] == 0
-    assert (tmp_path / "full/report.html").read_text().rstrip().endswith("</html>")
+    assert (tmp_path / "full/report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
 LOCKED = {
@@ -158,7 +158,7 @@ def test_photographs_that_may_not_be_read_are_told_before_anything_runs(study, a
     (study.folder / "data/source/locked").mkdir(mode=0)
     check = [*as_nobody_special, sys.executable, ROOT / "tools/profiles.py", "check"]
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(check, cwd=study.folder, env=env, capture_output=True, text=True)
+    done = subprocess.run(check, cwd=study.folder, env=env, capture_output=True, encoding="utf-8")
     assert done.stderr == (
         "every folder in data.path must be readable; data/source/locked is not: Permission denied; "
         "see its rights. Nothing was changed.\n"
@@ -182,14 +182,14 @@ def test_a_disk_that_may_only_be_read_is_told(study, small_disk, place):
 
 def test_an_array_beyond_the_memory_is_told_with_the_setting(study):
     # 70 photographs × 2048² pixels × 3 = 881 MB
-    study.edit(lambda params: params["resize"].update(size=2048))
+    study.edit(lambda params: params["resize"].update(pixels=2048))
     code, said = study.run("resize", limit=300, flags=["--images", "big.npy"])
     assert code == 1
     assert said == (
         "Stage resize must have more memory than it was given ([Errno 12] Cannot allocate memory); "
-        f"close other programs or lower resize.size in params.yaml, {AGAIN}"
+        f"close other programs or lower resize.pixels in params.yaml, {AGAIN}"
     )
-    study.edit(lambda params: params["resize"].update(size=16))
+    study.edit(lambda params: params["resize"].update(pixels=16))
     assert study.run("resize", limit=300, flags=["--images", "big.npy"])[0] == 0
     assert contents(study.folder / "big.npy") == contents(study.folder / "data/images.npy")
 
@@ -212,7 +212,7 @@ def test_features_beyond_the_memory_are_told_with_the_setting(study):
     # TensorFlow raises an error or, where a library within it gets no memory, crashes.
     how = "have more memory than it was given (" if code == 1 else "come to an end of its own; it"
     assert f"Stage features of vgg16 must {how}" in said
-    assert f"lower models.vgg16.input_size or resize.size in params.yaml, {AGAIN}" in said
+    assert f"lower models.vgg16.input_size or resize.pixels in params.yaml, {AGAIN}" in said
     assert study.run("features", model="vgg16")[0] == 0
 
 
@@ -251,7 +251,7 @@ def test_a_training_on_a_full_disk_goes_on_where_it_stood_and_ends_with_the_same
         cwd=study.folder,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     taken_up = {"--resume": None, "--model": "after epoch 3 of 3", "--curves": "after epoch 1 of 3"}
@@ -268,16 +268,18 @@ def test_an_output_is_brought_back_whole_or_not_at_all(tmp_path, small_disk):
             [sys.executable, ROOT / "tools/restore.py"],
             cwd=tmp_path,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
     drawn, tmp = tmp_path / "drawn", tmp_path / ".dvc/tmp"
     stage = 'cmd: "head -c 300000 /dev/urandom > drawn", outs: [drawn]'
-    (tmp_path / "dvc.yaml").write_text(f"stages: {{draw: {{{stage}}}}}")
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{draw: {{{stage}}}}}", encoding="utf-8")
     tmp.mkdir(parents=True)
-    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+    (tmp_path / ".dvc/config").write_text(
+        "[core]\n    no_scm = True\n    analytics = false\n", encoding="utf-8"
+    )
     dvc = [sys.executable, "-m", "dvc", "repro", "--quiet"]
     subprocess.run(dvc, cwd=tmp_path, check=True)
     content = drawn.read_bytes()

@@ -31,12 +31,12 @@ SHELLS = [
 @pytest.fixture
 def start(tmp_path):
     """Give a function that starts a runner with a stage; give the runner and the stage."""
-    (tmp_path / "stage.py").write_text(STAGE)
+    (tmp_path / "stage.py").write_text(STAGE, encoding="utf-8")
     started = []
 
     def start_both(shell, *, variables):
         environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
-        with (tmp_path / "said").open("w") as said:
+        with (tmp_path / "said").open("w", encoding="utf-8") as said:
             runner = psutil.Popen(
                 [sys.executable, "-c", RUNNER, shell, "stage.py"],
                 cwd=tmp_path,
@@ -73,7 +73,7 @@ def test_a_stage_ends_with_the_dvc_that_runs_it(start, tmp_path, shell):
     runner, stage = start(shell, variables={"DVC_STAGE": "train@cnn"})
     runner.kill()
     assert ends(stage, 5)
-    assert "DVC is gone; this stage ends as well" in (tmp_path / "said").read_text()
+    assert "DVC is gone; this stage ends as well" in (tmp_path / "said").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -30,7 +30,7 @@ MOST = {
     "epochs": 3,
     "filters": 16,
     "dense_units": 64,
-    "size": 300,
+    "pixels": 300,
     "input_size": 64,
     "n_resamples": 500,
 }
@@ -91,7 +91,7 @@ def run_stage(folder):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
     )
 
     def run(stage, model):

@@ -26,10 +26,18 @@ def trainable(
     filters: Sequence[int],
     dense_units: Sequence[int],
     dropout: float,
+    batch_norm_momentum: float,
 ) -> keras.Model:
     """Build a set of two 3 × 3 convolutions for each of `filters`, and dense layers.
 
     Every convolution is followed by batch normalisation, every set by 2 × 2 max-pooling.
+
+    Parameters
+    ----------
+    batch_norm_momentum
+        What is kept, at each step, of the running mean and variance that predictions use. At
+        Keras' 0.99 they follow some hundred steps behind the weights: with few steps an epoch, the
+        first epochs predict one class for all images.
 
     Raises
     ------
@@ -46,7 +54,7 @@ def trainable(
     for width in filters:
         for _ in range(2):
             values = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(values)
-            values = keras.layers.BatchNormalization()(values)
+            values = keras.layers.BatchNormalization(momentum=batch_norm_momentum)(values)
         values = keras.layers.MaxPooling2D()(values)
     values = keras.layers.Flatten()(values)
     return keras.Model(inputs, classifier(values, dense_units=dense_units, dropout=dropout))

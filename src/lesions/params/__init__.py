@@ -9,6 +9,9 @@ from lesions.params.kinds import LONGEST_NAME
 from lesions.params.loader import Loader
 from lesions.params.schema import Params
 
+# Settings that older versions called otherwise.
+RENAMED = {"resize.size": "resize.pixels"}
+
 
 class ParamsError(ValueError):
     """`params.yaml` breaks the schema; the message names every key, value and allowed range."""
@@ -74,11 +77,13 @@ def parse_params(text: str, *, place: str) -> Params:
 
 def _describe(breach) -> str:
     key = ".".join(str(part) for part in breach["loc"]) or "the file"
+    if key in RENAMED:
+        return f"  {key}: is called {RENAMED[key]} now; rename it in the file"
     if breach["type"] == "extra_forbidden":
         return f"  {key}: no such setting; look for a misspelt name"
     if breach["type"] == "missing":
         return f"  {key}: is missing; params.yaml in Git shows every setting"
-    if breach["loc"][-1:] == ("[key]",):
+    if breach["loc"][-1:] == ("[key]",) and breach["type"] != "value_error":
         return (
             f"  {key}: a name may have letters, digits, - and _ only, no - in front, and at most "
             f"{LONGEST_NAME} characters; found {breach['input']!r}"

@@ -55,7 +55,7 @@ class Data(Section):
                     f"an external set may not be named {name}: the tables say "
                     f"{', '.join(SAID_OF_THE_STUDY)} of the study's own numbers"
                 )
-        return external
+        return dict(sorted(external.items()))  # DVC does not compare the order of keys
 
     @model_validator(mode="after")
     def _url_has_files(self) -> Self:

@@ -6,12 +6,31 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LONGEST_NAME = 40  # characters: two names share a file's name, and a table's row
+# DVC's run cache leaves keys of these names, at any depth of params.yaml, out of what it compares
+# (treeverse/dvc #10296): a changed value would restore the outputs of the old one.
+UNSEEN_BY_DVC = ("size", "nfiles")
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]  # from 2**63 on TensorFlow takes none for a number
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def _is_seen_by_dvc(name: str) -> str:
+    """Refuse a name whose settings DVC would not compare."""
+    if name in UNSEEN_BY_DVC:
+        raise ValueError(
+            f"must not be {' or '.join(UNSEEN_BY_DVC)}: DVC's run cache ignores settings below a "
+            "key of that name (treeverse/dvc #10296); choose another name"
+        )
+    return name
+
+
 # A flag begins with a hyphen, so a name may not.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=LONGEST_NAME),
+    AfterValidator(_is_seen_by_dvc),
+]
 
 
 def _is_plain(path: str) -> str:

@@ -20,12 +20,14 @@ class Backbone(Section):
 class Head(Section):
     """The trained part: widths of its layers.
 
-    `filters` are only there where it convolves, one for each set of convolutions, which halves.
+    `filters` and `batch_norm_momentum` are only there where it convolves; of the former one for
+    each set of convolutions, which halves.
     """
 
     filters: list[Count] | None = None
     dense_units: list[Count]
     dropout: Share
+    batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class Model(Section):

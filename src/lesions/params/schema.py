@@ -17,9 +17,9 @@ class Explore(Section):
 
 
 class Resize(Section):
-    """Stage `resize`; size in px."""
+    """Stage `resize`; `pixels` is the height and the width."""
 
-    size: Annotated[int, Field(ge=8, le=2048)]
+    pixels: Annotated[int, Field(ge=8, le=2048)]
     interpolation: Literal["nearest", "linear", "area", "cubic", "lanczos"]
     crop: Literal["none", "square"]
     decode: Literal["full", "reduced"]
@@ -122,7 +122,7 @@ class Params(Section):
     @classmethod
     def _models_have_files_of_their_own(cls, models: dict[str, Model]) -> dict[str, Model]:
         refuse_equal_in_lower_case("models", models)
-        return models
+        return dict(sorted(models.items()))  # DVC does not compare the order of keys
 
     @model_validator(mode="after")
     def _calibration_has_images(self) -> Self:

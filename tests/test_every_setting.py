@@ -1,0 +1,150 @@
+"""Every setting of params.yaml, changed in turn: the stages that track it run, by DVC's own word.
+
+Each stage is a dummy with the params that dvc.yaml gives it; it writes a constant, so it runs for
+its settings alone. DVC's run cache is full: for a value that DVC does not compare, it would restore
+the old output instead of running the stage (treeverse/dvc #10296).
+"""
+
+import copy
+import subprocess
+
+import pytest
+import yaml
+from cloned import ROOT
+from dvc.repo import Repo
+
+# One model and one external set, with a value wherever the schema allows one.
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+PARAMS["data"]["external"] = {"elsewhere": "data/source"}
+PARAMS["models"] = {"vgg16": PARAMS["models"]["cnn"] | PARAMS["models"]["vgg16"]}
+PARAMS["models"]["vgg16"]["head"] |= {"filters": [8]}
+# DVC 3.67 reads a value of pygtrie's that 2.5 calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+
+
+def dummy(name, stage):
+    """Give a stage of dvc.yaml that only notes that it ran."""
+    keys = {"foreach": ".${key}", "matrix": ".${item.model}.${item.set}"}
+    kind = next((kind for kind in keys if kind in stage), None)
+    out = f"out/{name}{keys.get(kind, '')}"
+    body = {
+        "cmd": f'echo "{out}" >> log; echo the same > "{out}"',
+        "params": stage.get("do", stage).get("params", []),
+        "deps": ["input"],
+        "outs": [out],
+    }
+    if kind == "foreach":
+        return {"foreach": stage["foreach"], "do": body}
+    return body if kind is None else {"matrix": stage["matrix"], **body}
+
+
+class Study:
+    """A folder with the dummies, all of which have run once."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        subprocess.run(["git", "init", "--quiet", folder], check=True)
+        stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        dummies = {name: dummy(name, stage) for name, stage in stages.items()}
+        (folder / "dvc.yaml").write_text(
+            yaml.safe_dump({"stages": dummies}, sort_keys=False), encoding="utf-8"
+        )
+        (folder / "input").write_text("the same", encoding="utf-8")
+        (folder / "out").mkdir()
+        self.write(PARAMS)
+        Repo.init(folder).close()
+        self.n_stages = len(self.run())
+        self.lock = (folder / "dvc.lock").read_bytes()
+
+    def write(self, params):
+        (self.folder / "params.yaml").write_text(
+            yaml.safe_dump(params, sort_keys=False), encoding="utf-8"
+        )
+
+    def run(self):
+        """Run DVC; give the outputs of the stages that really ran."""
+        log = self.folder / "log"
+        log.write_text("", encoding="utf-8")
+        with Repo(self.folder) as repo:
+            repo.reproduce()
+        return sorted(log.read_text(encoding="utf-8").splitlines())
+
+    def readers_of(self, setting):
+        """Give the outputs of the stages that track a setting, of the section that it is in too."""
+        with Repo(self.folder) as repo:
+            return sorted(
+                str(stage.outs[0])
+                for stage in repo.index.stages
+                if any(
+                    f"{setting}.".startswith(f"{param}.")
+                    for dep in stage.deps
+                    for param in getattr(dep, "params", ())
+                )
+            )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield Study(folder)
+
+
+def test_all_stages_ran_once_and_run_no_more(study):
+    assert study.n_stages == 19
+    assert study.run() == []
+
+
+def other_values(value):
+    """Give values that may stand in the place of one: a near one, then empty ones."""
+    match value:
+        case bool():
+            return [not value]
+        case int():
+            return [value + 1]
+        case float():
+            return [value / 2 or 0.25]
+        case str():
+            return [f"{value}x", None]
+        case None:
+            return ["word", {"a": 1}]
+        case list():
+            return [[*value, 1], [] if value else [[]]]
+        case dict():
+            return [None]
+
+
+def all_changes(part, keys=()):
+    """Give keys and other values of every setting; the model's section also as a whole."""
+    for key, value in part.items():
+        here = (*keys, key)
+        if isinstance(value, dict):
+            yield from all_changes(value, here)
+        if not isinstance(value, dict) or key in ("backbone", "head"):
+            yield from ((here, other) for other in other_values(value))
+
+
+CHANGES = [
+    pytest.param(
+        keys, value, id=f"{'.'.join(keys)}={value}", marks=[] if value else pytest.mark.slow
+    )
+    for keys, value in all_changes(PARAMS)
+]
+
+
+@pytest.mark.parametrize(("keys", "value"), CHANGES)
+def test_a_changed_setting_runs_every_stage_that_reads_it(study, keys, value):
+    params = copy.deepcopy(PARAMS)
+    section = params
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    study.write(params)
+    try:
+        readers = study.readers_of(".".join(keys))
+        assert readers
+        assert study.run() == readers
+    finally:
+        study.write(PARAMS)
+        (study.folder / "dvc.lock").write_bytes(study.lock)
