@@ -136,7 +136,9 @@ def tell_machines(models: list[str]) -> str:
         ]
         if differing:
             then, now = (
-                "; ".join(f"{name.replace('_', ' ')} {machine.get(name)}" for name in differing)
+                "; ".join(
+                    f"{name.replace('_', ' ')} {machine.get(name, 'not set')}" for name in differing
+                )
                 for machine in (committed, found)
             )
             return f"Those were computed with {then}, these with {now}"
