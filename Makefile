@@ -9,6 +9,8 @@ SEEDS ?= 5
 BIN := .venv/bin
 STAMP := .venv/stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Text between programs is UTF-8, whatever the locale.
+export PYTHONUTF8 := 1
 
 # A .venv whose Python is gone (moved, upgraded) counts as not made.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))

@@ -22,7 +22,12 @@ def make(folder, *words):
     env = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent), "MAKELEVEL": "0"}
     env.pop("MAKEFLAGS", None)  # `make test` runs this test
     return subprocess.run(
-        ["make", *words], cwd=folder, env=env, capture_output=True, encoding="utf-8"
+        ["make", *words],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",  # make speaks the user's language
     )
 
 

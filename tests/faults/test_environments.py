@@ -13,6 +13,8 @@ import sys
 import pytest
 from cloned import Clone
 
+# Python follows the locale, which `make test` keeps it from.
+LEGACY = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 QUICK = ("Keras and TensorFlow", "locale and notebook", "no home")
 
 
@@ -37,7 +39,7 @@ def make_locale(home, name):
     command = ["localedef", "-i", language, "-f", charset, f"{home}/{name}"]
     if shutil.which("localedef") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip(f"the locale {name} needs localedef and the package locales")
-    return {"LC_ALL": name, "LANG": name, "LOCPATH": str(home), "PYTHONCOERCECLOCALE": "0"}
+    return {"LC_ALL": name, "LANG": name, "LOCPATH": str(home), **LEGACY}
 
 
 def write_other_code(home):
@@ -80,7 +82,7 @@ PYTHON = {
     "PYTHONSAFEPATH": "1",
     "PYTHONIOENCODING": "ascii",
 }
-C_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+C_LOCALE = {"LC_ALL": "C", **LEGACY}
 NOTEBOOK = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "TERM": "xterm-color"}
 # Each gives the variables of an environment; what a folder must hold is made at `home`.
 ENVIRONMENTS = {
