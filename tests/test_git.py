@@ -9,6 +9,8 @@ import sys
 import pytest
 from cloned import ROOT, Clone
 
+ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}  # of what Git says
+
 
 @pytest.fixture
 def download(tmp_path):
@@ -19,7 +21,7 @@ def download(tmp_path):
 
 
 def make(folder, *words):
-    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent), "MAKELEVEL": "0"}
+    env = os.environ | ENGLISH | {"GIT_CEILING_DIRECTORIES": str(folder.parent), "MAKELEVEL": "0"}
     env.pop("MAKEFLAGS", None)  # `make test` runs this test
     return subprocess.run(
         ["make", *words],
@@ -49,7 +51,7 @@ def test_what_git_lacks_is_said_in_a_line_before_anything_is_installed(download,
 
 def test_where_git_cannot_answer_its_own_words_are_said(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    env = os.environ | ENGLISH | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
     command = [sys.executable, ROOT / "tools/profiles.py", "use", "demo"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 1
