@@ -16,7 +16,7 @@ export PYTHONUTF8 := 1
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help git setup repro check plan isic2018 repeat report test test-faults bench lint format dag readme record clean
+.PHONY: help git setup repro check repeat report test test-faults bench lint format docs readme record size clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -48,28 +48,20 @@ $(STAMP): requirements.txt constraints.txt | git
 WHERE = $(or $(SCHEDULER),$(filter-out 1,$(JOBS)))
 
 repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, JOBS=2 runs two at once
-	@$(if $(WHERE),,$(BIN)/python tools/locks.py)
+	@$(BIN)/python -m lesions.pipeline.locks
 	@$(BIN)/python tools/profiles.py use $(PROFILE)
-	@$(BIN)/python tools/restore.py
-	$(BIN)/$(if $(WHERE),python tools/parallel.py $(WHERE),dvc repro)
-	@cat metrics/comparison.md
+	$(BIN)/$(if $(WHERE),python -m lesions.pipeline.parallel $(WHERE),dvc repro)
+	@cat plots/comparison/comparison.md
 	@$(BIN)/python tools/profiles.py moved
 
-check: $(STAMP)  ## Say in a second whether params.yaml, or PROFILE=paper, can be run at all
+check: $(STAMP)  ## Check params.yaml, or PROFILE=paper, and the folders that it names, in seconds
 	@$(BIN)/python tools/profiles.py check $(PROFILE)
-
-plan: $(STAMP)  ## Say what params.yaml, or PROFILE=paper, takes: time, download, disk, memory
-	@$(BIN)/python tools/plan.py $(PROFILE)
-
-isic2018: $(STAMP)  ## Download ISIC 2018's test photographs to data/isic2018, to test models on
-	@$(BIN)/python tools/isic2018.py data/isic2018
 
 repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
 	@$(BIN)/python tools/repeat.py $(SEEDS)
 
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page
-	@$(BIN)/python tools/locks.py
-	@$(BIN)/python tools/restore.py
+	@$(BIN)/python -m lesions.pipeline.locks
 	$(BIN)/dvc repro report
 
 test: $(STAMP)  ## Run the tests, all but the slow ones
@@ -81,7 +73,7 @@ test-faults: $(STAMP)  ## Run the slow tests: kills, a full disk, hostile enviro
 bench: $(STAMP)  ## Measure speed and memory against the usual notebook, side by side
 	$(BIN)/python benchmarks/overhead.py --times 3
 	$(BIN)/python benchmarks/resize.py
-	$(BIN)/python benchmarks/balance.py --sizes 32 64 128 --pairs 1
+	$(BIN)/python benchmarks/balance.py --pixels 32 64 128 --pairs 1
 	$(BIN)/python benchmarks/cnn.py
 	$(BIN)/python benchmarks/frozen.py
 	$(BIN)/python benchmarks/edit.py --images 1000 --edits 1
@@ -92,19 +84,24 @@ lint: $(STAMP)  ## Check style, format and who imports what
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-format: $(STAMP)  ## Mend what ruff can mend
+format: $(STAMP)  ## Fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-dag: $(STAMP)  ## Print the pipeline as a Mermaid graph, one chain for every model
-	@$(BIN)/python tools/dag.py
+docs: $(STAMP)  ## Build the documentation as site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open site/index.html"
 
-readme: $(STAMP)  ## Fill the README's tables and graph from what they quote
+readme: $(STAMP)  ## Fill the README's and docs' tables and graph from what they quote
 	@$(BIN)/python tools/readme.py
 
-record: $(STAMP)  ## Copy params and metrics to results/NAME, which the README quotes
+record: $(STAMP)  ## Copy settings and results to results/NAME, which the README quotes
 	@$(BIN)/python tools/profiles.py record "$(NAME)"
 
+size:  ## Count the lines of the pipeline, the README and the code
+	@wc -l dvc.yaml README.md
+	@find src stages tools -name '*.py' -exec cat {} + | wc -l | sed 's/$$/ src, stages and tools/'
+
 clean:  ## Remove .venv and what the tools made; data, cache and half-done trainings stay
-	rm -rf .venv src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots
+	rm -rf .venv src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots site
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
-"""The usual notebook's way, step by step: what our own is measured against.
+"""The usual notebook's steps, which ours are compared with.
 
 Each function does what the notebooks on HAM10000 do, in their order and with the libraries' own
-calls, and nothing slower than they do. TensorFlow is imported by the two that need it alone.
+calls, and nothing slower. Only `fit` imports TensorFlow.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ import pandas as pd
 from imblearn.over_sampling import ADASYN
 
 
-def read_images(files: Sequence[str], size: int) -> np.ndarray:
-    """Read and resize row by row into a column `image_array`; give uint8 `(n, size, size, 3)`."""
+def read_images(files: Sequence[str], pixels: int) -> np.ndarray:
+    """Read and resize row by row into a column; return uint8 `(n, pixels, pixels, 3)`."""
 
     def read(path):
         image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        return cv2.resize(image, (size, size))
+        return cv2.resize(image, (pixels, pixels))
 
     table = pd.DataFrame({"path": files})
     table["image_array"] = table["path"].map(read)
@@ -25,20 +25,12 @@ def read_images(files: Sequence[str], size: int) -> np.ndarray:
 
 
 def resample(images: np.ndarray, labels: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Over-sample all images at once, flattened to float32; give images and labels."""
+    """Over-sample all images at once, flattened to float32; return images and labels."""
     shape = images.shape[1:]
     flat = images.reshape(len(images), -1).astype(np.float32)
-    del images  # so that they don't count, where the caller holds them no longer
+    del images  # so that they do not count if the caller has dropped them
     resampled, labels = ADASYN(random_state=seed).fit_resample(flat, labels)
     return resampled.reshape(-1, *shape), labels
-
-
-def on_backbone(backbone, head):
-    """Put a Keras head on a backbone that is not trained."""
-    from lesions.runtime import keras
-
-    backbone.trainable = False
-    return keras.Sequential([keras.Input(backbone.input_shape[1:]), backbone, head])
 
 
 def fit(
@@ -46,30 +38,18 @@ def fit(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    validation: tuple[np.ndarray, np.ndarray] | None,
     learning_rate: float,
     batch_size: int,
     epochs: int,
-    callbacks: tuple = (),
-) -> dict[str, list[float]]:
-    """Compile and fit on the materialised images; give Keras' history.
-
-    All images pass through all of the network in every epoch, through a frozen part too.
-    """
-    from lesions.runtime import keras
+    callbacks: Sequence = (),
+) -> None:
+    """Compile and fit on the materialised images; frozen layers run in every epoch."""
+    from lesions.networks.backend import keras
 
     network.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    done = network.fit(
-        images,
-        labels,
-        batch_size=batch_size,
-        epochs=epochs,
-        validation_data=validation,
-        callbacks=list(callbacks),
-        verbose=0,
-    )
-    return done.history
+    options = {"batch_size": batch_size, "epochs": epochs, "verbose": 0}
+    network.fit(images, labels, callbacks=list(callbacks), **options)

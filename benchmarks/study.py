@@ -4,68 +4,77 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import networkx as nx
 import numpy as np
 import yaml
 from dvc.repo import Repo
-from dvc.repo.reproduce import get_active_graph, plan_repro
 
-from lesions.cohort import make_cohort
-from lesions.taxonomy import CODES, METADATA
+from lesions.datasets.ham10000 import METADATA
+from lesions.datasets.synthetic.cohort import make_cohort
+from lesions.taxonomy import CODES
 
 ROOT = Path(__file__).resolve().parents[1]
+OUTPUTS = ("evaluation/", "metrics/", "plots/", "predictions/", "results/", "dvc.lock")
+PHOTOGRAPHS = "data/source/generated"
 JPEG_QUALITY = 90
 
 
 def write_photographs(folder: Path, n_images: int, *, height: int = 72, width: int = 96) -> None:
     """Write a cohort of `n_images` in HAM10000's layout; each photograph is a few random colours.
 
-    The colours of a diagnosis lie about its own, so that there is something to learn and something
-    to confuse.
+    Their mean depends on the diagnosis, with overlap, so that a network can learn it in part.
     """
     cohort = make_cohort(n_images, seed=1)
     rng = np.random.default_rng(1)
-    own = rng.integers(115, 141, (len(CODES), 1, 1, 3))
+    means = rng.integers(115, 141, (len(CODES), 1, 1, 3))
     (folder / "images").mkdir(parents=True)
     for image_id, dx in zip(cohort["image_id"], cohort["dx"], strict=True):
-        seeds = (own[CODES.index(dx)] + rng.normal(0, 40, (4, 5, 3))).clip(0, 255)
-        image = cv2.resize(np.uint8(seeds), (width, height), interpolation=cv2.INTER_CUBIC)
+        colours = (means[CODES.index(dx)] + rng.normal(0, 40, (4, 5, 3))).clip(0, 255)
+        image = cv2.resize(np.uint8(colours), (width, height), interpolation=cv2.INTER_CUBIC)
         _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         (folder / "images" / f"{image_id}.jpg").write_bytes(jpeg.tobytes())
     cohort.to_csv(folder / METADATA, index=False)
 
 
-def copy_repository(folder: Path, edit: Callable[[dict], None]) -> None:
-    """Copy this repository's files as they are, without results, and let `edit` alter its settings.
+def copy_repository(folder: Path, n_images: int, edit: Callable[[dict], None]) -> None:
+    """Copy this repository without outputs, and make a study of `n_images` photographs of it.
 
-    The copy has a Git history of one commit, and code of its own.
+    `edit` modifies the settings further. The copy is a Git repository with one commit.
     """
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-    ).stdout
-    made = ("metrics/", "plots/", "predictions/", "results/", "dvc.lock")
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.check_output(command, cwd=ROOT, encoding="utf-8")
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(made):
+        if (ROOT / name).is_file() and not name.startswith(OUTPUTS):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    write_photographs(folder / PHOTOGRAPHS, n_images)
+    params = read_settings(folder)
+    source = {"kind": "folder", "path": PHOTOGRAPHS, "extra_images": "refuse"}
+    params["sets"]["study"]["source"] = source
     edit(params)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    write_settings(folder, params)
     run(folder, "git", "init", "--quiet")
     run(folder, "git", "add", "--all")
-    me = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
-    run(folder, "git", *me, "commit", "--quiet", "--message", "as it is")
+    author = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
+    run(folder, "git", *author, "commit", "--quiet", "--message", "copied")
+
+
+def read_settings(folder: Path) -> dict:
+    """Return the content of `params.yaml`."""
+    return yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+
+
+def write_settings(folder: Path, params: dict) -> None:
+    """Write `params.yaml`."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
 def run(folder: Path, *command: str) -> str:
-    """Run a command in a copy of the repository, on its own code; give what it printed.
+    """Run a command in a copy of the repository; return what it printed.
 
     Raises
     ------
@@ -73,20 +82,20 @@ def run(folder: Path, *command: str) -> str:
         If it fails; with what it printed.
     """
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), encoding="utf-8", capture_output=True
+        command, cwd=folder, env=environment(), encoding="utf-8", capture_output=True
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
-def environment(folder: Path) -> Mapping[str, str]:
-    """Give the variables with which a copy's code and this Python are found first."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder / "src")}
+def environment() -> dict[str, str]:
+    """Return environment variables with which `python` and `dvc` are those that run this."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def commands(folder: Path) -> dict[str, str]:
-    """Give the command of every stage of a copy, in the order in which DVC runs them."""
-    stages = plan_repro(get_active_graph(Repo(str(folder)).index.graph))
-    return {stage.name: stage.cmd for stage in stages}
+def list_commands(folder: Path) -> dict[str, str]:
+    """Return the command of every stage of a copy, in an order in which they can run."""
+    with Repo(str(folder)) as repo:
+        stages = nx.dfs_postorder_nodes(repo.index.graph)
+        return {stage.name: stage.cmd for stage in stages}

@@ -1,47 +1,51 @@
-"""Stage `audit`: find near-duplicate photographs, and group what must not be separated."""
+"""Stage `audit`: find near-duplicates within a set, and of the study in an external set."""
 
-from lesions.stage import read_params, read_paths
-
-import json
+from lesions.pipeline.cli import read_params, read_paths
 
 import numpy as np
 
-from lesions import duplicates
-from lesions.exploration import CAPTIONS
-from lesions.figures import save_figure
-from lesions.images import read_image, resize_images
-from lesions.sheets import pairs_sheet
-from lesions.tables import read_table
+from lesions.duplicates.audit import audit_set
+from lesions.duplicates.external import refuse_known_ids, refuse_same_files
+from lesions.duplicates.groups import SIDE
+from lesions.figures.contact_sheets import near_duplicates_sheet
+from lesions.figures.style import save_figure
+from lesions.imaging.images import read_image, resize_images
+from lesions.pipeline.files import read_table, write_json
+from lesions.report.captions import CAPTIONS
+
+N_SHOWN = 12  # pairs on the sheet
 
 
 def main():
-    paths = read_paths(__doc__, "labels", "raw", "groups", "counts", "pairs", "sheet")
+    inputs = ("labels", "raw", "study_labels", "study_raw")
+    paths = read_paths(__doc__, "name", *inputs, "groups", "audit")
     params = read_params()
-    similarity = params.audit.similarity
-    labels = read_table(paths.labels)
+    labels, study = read_table(paths.labels), None
     files = [paths.raw / path for path in labels["image_path"]]
-
-    # The photographs themselves: the split must not depend on the size that the models see.
-    squares = np.empty((len(files), duplicates.SIZE, duplicates.SIZE, 3), np.uint8)
-    resize_images(files, squares, pixels=duplicates.SIZE, interpolation="area", crop="square")
-    pairs = duplicates.find_similar_pairs(
-        squares, n_neighbors=params.audit.n_neighbors, search=params.audit.search
-    )
-    groups = duplicates.group_images(labels, pairs, similarity=similarity)
-    groups.to_csv(paths.groups, index=False)
-    counts = duplicates.describe_audit(labels, pairs, groups, similarity=similarity)
-    paths.counts.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
-
-    across = duplicates.pairs_across_lesions(labels, pairs, similarity=similarity)
-    across.to_csv(paths.pairs, index=False, float_format="%.4f")
-    shown = across.head(12)
     file_of = dict(zip(labels["image_id"], files, strict=True))
-    photographs = [
-        tuple(read_image(file_of[image_id]) for image_id in pair)
-        for pair in shown[["image_id", "other_image_id"]].to_numpy()
-    ]
-    sheet = pairs_sheet(shown, photographs, note=CAPTIONS[params.data.source])
-    save_figure(sheet, paths.sheet)
+    if paths.name != "study":
+        study = read_table(paths.study_labels)
+        study_files = [paths.study_raw / path for path in study["image_path"]]
+        refuse_known_ids(labels, study)
+        refuse_same_files(files, study_files)
+        file_of = dict(zip(study["image_id"], study_files, strict=True)) | file_of
+
+    # Not images.npy: the groups, and so the split, must not depend on its resolution.
+    files = list(file_of.values())
+    squares = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
+    resize_images(files, squares, pixels=SIDE, interpolation="area", crop="square")
+    groups, pairs, counts = audit_set(labels, squares, study, **dict(params.audit))
+    groups.to_csv(paths.groups, index=False)
+    paths.audit.mkdir(exist_ok=True)
+    write_json(paths.audit / "counts.json", counts)
+    pairs.to_csv(paths.audit / "near_duplicates.csv", index=False, float_format="%.4f")
+
+    shown = pairs.head(N_SHOWN)
+    ids = shown[["image_id", "other_image_id"]].to_numpy()
+    photographs = [tuple(read_image(file_of[image_id]) for image_id in pair) for pair in ids]
+    note = CAPTIONS[params.sets[paths.name].source.kind]
+    sheet = near_duplicates_sheet(shown, photographs, note=note)
+    save_figure(sheet, paths.audit / "near_duplicates.png")
 
 
 if __name__ == "__main__":

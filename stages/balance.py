@@ -1,29 +1,26 @@
-"""Stage `balance`: over-sample the training part, as a sparse mixing matrix."""
+"""Stage `balance`: over-sample the training images as a sparse mixing matrix."""
 
-from lesions.stage import read_params, read_paths
-
-import json
+from lesions.pipeline.cli import read_params, read_paths
 
 import numpy as np
-import pandas as pd
 
-from lesions.arrays import open_images
-from lesions.balance import count_resampled, mixing_matrix
-from lesions.mixing import save_mixing
+from lesions.imaging.arrays import open_images
+from lesions.pipeline.files import read_table
+from lesions.sampling.mixing import save_mixing
+from lesions.sampling.oversample import count_rows, oversample
 
 
 def main():
     paths = read_paths(__doc__, "labels", "images", "partitions", "mixing", "counts")
     params = read_params()
-    trained = pd.read_csv(paths.partitions)["partition"] == "train"
-    labels = pd.read_csv(paths.labels).loc[trained, "label"].to_numpy()
+    train = (read_table(paths.partitions)["partition"] == "train").to_numpy()
+    labels = read_table(paths.labels).loc[train, "label"].to_numpy()
     images = open_images(paths.images, pixels=params.resize.pixels)
-    mixing, resampled = mixing_matrix(
-        images, np.flatnonzero(trained), labels, seed=params.seed, **dict(params.balance)
+    mixing, resampled = oversample(
+        images, np.flatnonzero(train), labels, seed=params.seed, **dict(params.balance)
     )
     save_mixing(paths.mixing, mixing, resampled)
-    counts = count_resampled(labels, resampled)
-    paths.counts.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+    count_rows(labels, resampled).to_csv(paths.counts, index=False)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,18 @@
-"""Stage `calibrate`: fit temperature and prediction sets of one model on the images set aside."""
+"""Stage `calibrate`: fit the temperature and the prediction sets of a model."""
 
-from lesions.stage import read_params, read_paths
+from lesions.pipeline.cli import read_params, read_paths
 
-import json
-
-from lesions.calibration import calibrate, calibration_part
-from lesions.tables import read_table
+from lesions.evaluation.calibration.calibrate import calibrate, collect_calibration_images
+from lesions.pipeline.files import read_table, write_json
 
 
 def main():
-    paths = read_paths(__doc__, "name", "predictions", "labels", "groups", "calibration")
+    paths = read_paths(__doc__, "predictions", "labels", "groups", "calibration")
     params = read_params()
-    part = calibration_part(
+    images = collect_calibration_images(
         read_table(paths.predictions), read_table(paths.labels), read_table(paths.groups)
     )
-    calibration = calibrate(part, seed=params.seed, **dict(params.calibrate))
-    paths.calibration.write_text(
-        json.dumps(calibration, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    write_json(paths.calibration, calibrate(images, seed=params.seed, **dict(params.calibrate)))
 
 
 if __name__ == "__main__":

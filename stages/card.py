@@ -1,31 +1,17 @@
 """Stage `card`: write the model card from the study's own numbers."""
 
-from lesions.stage import model_files, read_params, read_paths, read_scores
+from lesions.pipeline.cli import read_params, read_paths
 
-import json
+from lesions.report.inputs import read_inputs
+from lesions.report.model_card import render
 
-import pandas as pd
-
-from lesions.card import render
-from lesions.tables import read_table
-
-STUDY = ("comparison", "differences", "split", "audit")
-COHORT = ("sex", "age", "localization")
+INPUTS = (*("evaluations", "predictions", "comparison", "partitions", "cohort", "audit", "labels"),)
 
 
 def main():
-    folders = ("evaluations", "details", "calibrations", "cohort")
-    paths = read_paths(__doc__, *folders, *STUDY, "labels", "template", "card")
+    paths = read_paths(__doc__, *INPUTS, "template", "card")
     params = read_params()
-    inputs = {name: json.loads(getattr(paths, name).read_text(encoding="utf-8")) for name in STUDY}
-    for name in ("evaluations", "details"):
-        inputs[name] = read_scores(getattr(paths, name), params)
-    files = model_files(paths.calibrations, params.models, ".json")
-    inputs["calibrations"] = {
-        model: json.loads(file.read_text(encoding="utf-8")) for model, file in files.items()
-    }
-    inputs["cohort"] = {name: pd.read_csv(paths.cohort / f"{name}.csv") for name in COHORT}
-    inputs["labels"] = read_table(paths.labels)
+    inputs = read_inputs(paths, models=params.models, sets=params.sets)
     template = paths.template.read_text(encoding="utf-8")
     card = render(template, inputs, settings=params.model_dump())
     paths.card.write_text(card, encoding="utf-8")

@@ -1,64 +1,63 @@
-"""Stage `compare`: put all models side by side, and say which differences are real."""
+"""Stage `compare`: compare all models, with intervals for their differences."""
 
-from lesions.stage import model_files, read_params, read_paths, read_scores
+from lesions.pipeline.cli import read_params, read_paths
 
-import json
+from lesions.evaluation.baselines import PUBLISHED
+from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.comparison import (
+    compare_models,
+    compare_pairs,
+    headline_metrics,
+    stack_learning_curves,
+    stack_tables,
+    summarize,
+)
+from lesions.pipeline.files import read_json, read_table, write_json
+from lesions.report.wording import describe_run, to_markdown
 
-from lesions.bootstrap import Protocol
-from lesions.comparison import compare_models, compare_pairs, gather_curves, in_short
-from lesions.published import PUBLISHED
-from lesions.tables import read_table, to_json
-from lesions.wording import describe_run, to_markdown
+TABLES = ("roc", "precision_recall", "reliability", "referral", "confusion")
 
 
 def main():
-    inputs = ("evaluations", "details", "predictions", "calibrations", "labels", "curves")
-    outputs = ("comparison", "differences", "markdown", "table", "learning_curves")
-    paths = read_paths(__doc__, *inputs, *outputs)
+    paths = read_paths(
+        __doc__, "evaluations", "predictions", "labels", "curves", "comparison", "metrics"
+    )
     params = read_params()
-    settings = params.evaluate
+    models, sets, settings = params.models, params.sets, params.evaluate
+    paths.comparison.mkdir(exist_ok=True)
 
-    evaluations = read_scores(paths.evaluations, params)
-    details = read_scores(paths.details, params)
-    table = compare_models(evaluations, details, published=PUBLISHED.get(params.profile))
-    table.to_csv(paths.table, index=False)
-    paths.comparison.write_text(
-        to_json(in_short(table), decimals=settings.decimals), encoding="utf-8"
-    )
+    def read_each(read, name):
+        """Read a file of every evaluation: model to set to content."""
+        return {m: {s: read(paths.evaluations / s / m / name) for s in sets} for m in models}
 
-    predictions = model_files(paths.predictions, params.models, ".csv")
-    calibrations = model_files(paths.calibrations, params.models, ".json")
-    protocol = Protocol(
-        settings.n_resamples, settings.confidence, settings.calibration_bins, params.seed
-    )
+    details = read_each(read_json, "details.json")
+    for model in models:
+        for name in sets:
+            file = paths.metrics / ("" if name == "study" else name) / f"{model}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, headline_metrics(details[model][name]), decimals=settings.decimals)
+    for name in TABLES:
+        table = stack_tables(read_each(read_table, f"{name}.csv"))
+        table.to_csv(paths.comparison / f"{name}.csv", index=False)
+    curves = {model: read_table(paths.curves / f"{model}.csv") for model in models}
+    stack_learning_curves(curves).to_csv(paths.comparison / "learning_curves.csv", index=False)
+
     pairs = compare_pairs(
-        {model: read_table(file) for model, file in predictions.items()},
-        {
-            model: json.loads(file.read_text(encoding="utf-8"))
-            for model, file in calibrations.items()
-        },
+        {model: read_table(paths.predictions / f"{model}.csv") for model in models},
+        {model: read_json(paths.evaluations / f"calibration/{model}.json") for model in models},
         read_table(paths.labels),
-        protocol,
+        BootstrapConfig(
+            settings.n_resamples, settings.confidence, settings.calibration_bins, params.seed
+        ),
     )
-    differences = {"protocol": protocol._asdict(), "pairs": pairs}
-    paths.differences.write_text(to_json(differences, decimals=settings.decimals), encoding="utf-8")
-    classes = details[next(iter(details))]["measured"]["classes"]
-    random = [
-        name for name, m in params.models.items() if m.backbone and m.backbone.weights == "random"
-    ]
-    note = describe_run(
-        classes,
-        pairs,
-        profile=params.profile,
-        source=params.data.source,
-        split_by=params.split.by,
-        confidence=settings.confidence,
-        random=random,
-    )
-    paths.markdown.write_text(to_markdown(table, note=note), encoding="utf-8")
-    curves = model_files(paths.curves, params.models, ".csv")
-    gathered = gather_curves({model: read_table(file) for model, file in curves.items()})
-    gathered.to_csv(paths.learning_curves, index=False)
+    scores = compare_models(details, published=PUBLISHED.get(params.profile))
+    scores.to_csv(paths.comparison / "scores.csv", index=False)
+    for name, content in (("comparison", summarize(details)), ("differences", {"pairs": pairs})):
+        write_json(paths.comparison / f"{name}.json", content, decimals=settings.decimals)
+    shown = params.model_dump(include={"profile", "sets", "backbones", "models", "evaluate"})
+    note = describe_run(details, pairs, settings=shown)
+    markdown = paths.comparison / "comparison.md"
+    markdown.write_text(to_markdown(scores, note=note), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""Stage `encode`: give every diagnosis its label and every row the path of its photograph."""
+"""Stage `encode`: add the integer label and the path of its photograph to the metadata."""
 
-from lesions.stage import read_paths
+from lesions.pipeline.cli import read_paths
 
-from lesions.folder import find_images
-from lesions.labels import encode_labels
-from lesions.metadata import read_metadata
-from lesions.taxonomy import METADATA
+from lesions.datasets.ham10000 import METADATA
+from lesions.datasets.image_files import find_images
+from lesions.datasets.labels import encode_labels
+from lesions.datasets.metadata import read_metadata
 
 
 def main():
     paths = read_paths(__doc__, "raw", "labels")
     metadata = read_metadata(paths.raw / METADATA)
-    labels = encode_labels(metadata, find_images(paths.raw))
-    labels.to_csv(paths.labels, index=False)
+    encode_labels(metadata, find_images(paths.raw)).to_csv(paths.labels, index=False)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,38 @@
-"""Stage `evaluate`: score one model on the test part, by class and subgroup, with intervals."""
+"""Stage `evaluate`: score a model on the test images of a set, with intervals."""
 
-from lesions.stage import read_params, read_paths
-
-import json
+from lesions.pipeline.cli import read_params, read_paths
 
 import pandas as pd
 
-from lesions.evaluation import evaluate, gather_test, make_tables
-from lesions.figures import confusion_heatmap, save_figure
-from lesions.metrics import CAVEATS
-from lesions.tables import read_table, to_json
+from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
+from lesions.figures.confusion import confusion_heatmap
+from lesions.figures.style import save_figure
+from lesions.pipeline.files import read_json, read_table, write_json
+from lesions.report.captions import CAVEATS, DISCLAIMER
 from lesions.taxonomy import CODES
 
-INPUTS = ("predictions", "labels", "groups", "partitions")
-TABLES = ("confusion", "roc", "precision_recall", "reliability", "referral", "submission")
+TABLES = ("predictions", "labels", "groups", "partitions")
 
 
 def main():
-    outputs = ("evaluation", "details", "heatmap", *TABLES)
-    paths = read_paths(__doc__, "name", *INPUTS, "calibration", *outputs)
+    paths = read_paths(__doc__, "name", "set", *TABLES, "calibration", "evaluation", "confusion")
     params = read_params()
     settings = params.evaluate.model_dump(exclude={"decimals", "n_mistakes"})
+    images = collect_test_images(**{name: read_table(getattr(paths, name)) for name in TABLES})
+    calibration = read_json(paths.calibration)
 
-    test = gather_test(**{name: read_table(getattr(paths, name)) for name in INPUTS})
-    calibration = json.loads(paths.calibration.read_text(encoding="utf-8"))
-    headline, details = evaluate(test, calibration=calibration, seed=params.seed, **settings)
-    for path, scores in ((paths.evaluation, headline), (paths.details, details)):
-        path.write_text(to_json(scores, decimals=params.evaluate.decimals), encoding="utf-8")
+    details = evaluate(images, calibration=calibration, seed=params.seed, **settings)
+    paths.evaluation.mkdir(exist_ok=True)
+    write_json(paths.evaluation / "details.json", details, decimals=params.evaluate.decimals)
     bins = params.evaluate.calibration_bins
-    for name, table in make_tables(test, calibration=calibration, calibration_bins=bins).items():
-        table.to_csv(getattr(paths, name), index=False)
+    tables = make_tables(images, calibration=calibration, calibration_bins=bins)
+    for name, table in tables.items():
+        table.to_csv(paths.evaluation / f"{name}.csv", index=False)
+
     matrix = pd.DataFrame(details["confusion"]).T.to_numpy()
-    title, note = f"{paths.name}, test part", CAVEATS[params.data.source]
-    heatmap = confusion_heatmap(matrix, CODES, title=title, note=note)
-    save_figure(heatmap, paths.heatmap)
+    note = f"{DISCLAIMER}\n{CAVEATS[params.sets[paths.set].source.kind]}".strip()
+    title = f"{paths.name} on the test images of {paths.set}"
+    save_figure(confusion_heatmap(matrix, CODES, title=title, note=note), paths.confusion)
 
 
 if __name__ == "__main__":

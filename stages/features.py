@@ -1,37 +1,36 @@
-"""Stage `features`: build a model's frozen part and run it once, over train and val."""
+"""Stage `features`: run a frozen backbone over the resampled training images and over val."""
 
-from lesions.stage import read_params, read_paths
+from lesions.pipeline.cli import read_params, read_paths
 
 import numpy as np
 import pandas as pd
 
-from lesions.archive import save_network
-from lesions.arrays import create_array, open_images
-from lesions.features import extract_features
-from lesions.mixing import load_mixing, only_images, over_all_images
-from lesions.networks import load_architecture
-from lesions.runtime import prepare_tensorflow
+from lesions.imaging.arrays import create_array, open_images
+from lesions.networks import load_build
+from lesions.networks.backend import configure_tensorflow
+from lesions.networks.saving import save_network
+from lesions.sampling.mixing import index_all_images, load_mixing, select_images
+from lesions.training.feature_extraction import extract_features
 
 
 def main():
     paths = read_paths(__doc__, "name", "images", "partitions", "mixing", "features")
     params = read_params()
-    model = params.models[paths.name]
-    prepare_tensorflow(seed=params.seed, threads=params.threads)
+    settings = params.backbones[paths.name]
+    configure_tensorflow(seed=params.seed, threads=params.threads)
     images = open_images(paths.images, pixels=params.resize.pixels)
-    frozen = load_architecture(model.architecture).frozen(images.shape[1], **model.of_frozen_part())
-    save_network(frozen, paths.features / "frozen.keras")
-    if model.backbone is None:
-        return
     partition = pd.read_csv(paths.partitions)["partition"].to_numpy()
     mixing, _ = load_mixing(paths.mixing)
-    train = over_all_images(mixing, np.flatnonzero(partition == "train"), len(images))
-    val = only_images(np.flatnonzero(partition == "val"), len(images))
+
+    build = load_build(settings.architecture)
+    backbone = build(params.resize.pixels, **settings.network_settings())
+    save_network(backbone, paths.features / "backbone.keras")
+    train = index_all_images(mixing, np.flatnonzero(partition == "train"), len(images))
+    val = select_images(np.flatnonzero(partition == "val"), len(images))
     for name, rows in {"train": train, "val": val}.items():
-        shape = (rows.shape[0], *frozen.output_shape[1:])
-        file = paths.features / f"{name}.npy"
+        file, shape = paths.features / f"{name}.npy", (rows.shape[0], *backbone.output_shape[1:])
         features = create_array(file, shape=shape, dtype=np.float32)
-        extract_features(frozen, rows, images, features)
+        extract_features(backbone, rows, images, features)
         features.flush()
 
 

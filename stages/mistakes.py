@@ -1,35 +1,31 @@
-"""Stage `mistakes`: show the test images that one model was surest and wrong about."""
+"""Stage `mistakes`: show the test images that a model misclassified with most confidence."""
 
-from lesions.stage import read_params, read_paths
+from lesions.pipeline.cli import read_params, read_paths
 
-import json
-
-from lesions.atlas import mistakes_sheet
-from lesions.calibration import apply_calibration
-from lesions.exploration import CAPTIONS
-from lesions.figures import save_figure
-from lesions.images import read_image
-from lesions.mistakes import confident_mistakes, describe_mistakes
-from lesions.predictions import take_rows
-from lesions.tables import read_table
+from lesions.evaluation.calibration.calibrate import apply_calibration
+from lesions.evaluation.predictions import describe_mistakes, rank_mistakes, select_test
+from lesions.figures.contact_sheets import mistakes_sheet
+from lesions.figures.style import save_figure
+from lesions.imaging.images import read_image
+from lesions.pipeline.files import read_json, read_table
+from lesions.report.captions import CAPTIONS, DISCLAIMER
 from lesions.taxonomy import PROBABILITIES
 
 
 def main():
     paths = read_paths(__doc__, "name", "predictions", "calibration", "labels", "raw", "sheet")
     params = read_params()
-    n = params.evaluate.n_mistakes
-    test = take_rows(read_table(paths.predictions))
-    calibration = json.loads(paths.calibration.read_text(encoding="utf-8"))
+    test = select_test(read_table(paths.predictions))
+    calibration = read_json(paths.calibration)
     probabilities = apply_calibration(test[list(PROBABILITIES)].to_numpy(), calibration)
 
-    mistakes = confident_mistakes(test, probabilities, n=n)
+    ranked, n_shown = rank_mistakes(test, probabilities), params.evaluate.n_mistakes
+    mistakes = ranked.head(n_shown)
     files = read_table(paths.labels).set_index("image_id")["image_path"]
     photographs = [read_image(paths.raw / files[image_id]) for image_id in mistakes["image_id"]]
-    title = f"{paths.name}: {describe_mistakes(test, probabilities, n=n)}"
-    note = CAPTIONS[params.data.source]
-    sheet = mistakes_sheet(mistakes, photographs, title=title, note=note)
-    save_figure(sheet, paths.sheet)
+    title = f"{paths.name}: {describe_mistakes(len(ranked), len(test), n_shown=n_shown)}"
+    note = f"{DISCLAIMER}\n{CAPTIONS[params.sets['study'].source.kind]}".strip()
+    save_figure(mistakes_sheet(mistakes, photographs, title=title, note=note), paths.sheet)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
-"""Stage `predict`: ask a trained model about every image that it was not trained on."""
+"""Stage `predict`: predict all images of a set that the model was not trained on."""
 
-from lesions.stage import read_params, read_paths
-
-import json
+from lesions.pipeline.cli import read_params, read_paths
 
 import numpy as np
 
-from lesions.archive import load_network, read_trained_on
-from lesions.arrays import open_images
-from lesions.inference import predict_images
-from lesions.runtime import prepare_tensorflow
-from lesions.tables import read_table
+from lesions.imaging.arrays import open_images
+from lesions.inference.predict import predict_images
+from lesions.networks.backend import configure_tensorflow
+from lesions.networks.saving import load_network, read_trained_on
+from lesions.pipeline.files import read_table, write_json
 
 
 def main():
-    paths = read_paths(__doc__, "labels", "images", "partitions", "model", "predictions", "machine")
+    inputs = ("labels", "images", "partitions", "model")
+    paths = read_paths(__doc__, *inputs, "predictions", "trained_on")
     params = read_params()
-    prepare_tensorflow(seed=params.seed, threads=params.threads)
+    configure_tensorflow(seed=params.seed, threads=params.threads)
     table = read_table(paths.partitions)
     table["label"] = read_table(paths.labels)["label"]
     held_out = np.flatnonzero(table["partition"] != "train")
@@ -24,8 +23,7 @@ def main():
     probabilities = predict_images(load_network(paths.model), images)
     predictions = table.iloc[held_out].reset_index(drop=True).join(probabilities)
     predictions.to_csv(paths.predictions, index=False, float_format="%.6f")
-    trained_on = json.dumps(read_trained_on(paths.model), indent=2) + "\n"
-    paths.machine.write_text(trained_on, encoding="utf-8")
+    write_json(paths.trained_on, read_trained_on(paths.model))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,19 @@
-"""Stage `split`: give every image one partition."""
+"""Stage `split`: assign every image of a set to a partition."""
 
-from lesions.stage import read_params, read_paths
+from lesions.pipeline.cli import read_params, read_paths
 
-import json
-
-from lesions.split import describe_split, partition_images
-from lesions.tables import read_table
+from lesions.pipeline.files import read_table
+from lesions.sampling.split import count_partitions, partition_images
 
 
 def main():
-    paths = read_paths(__doc__, "labels", "groups", "partitions", "counts")
+    paths = read_paths(__doc__, "name", "labels", "groups", "partitions", "counts")
     params = read_params()
-    labels = read_table(paths.labels)
-    groups = read_table(paths.groups)
-    partitions = partition_images(labels, groups, seed=params.seed, **dict(params.split))
+    labels, groups = read_table(paths.labels), read_table(paths.groups)
+    settings = dict(params.sets[paths.name].split)
+    partitions = partition_images(labels, groups, seed=params.seed, **settings)
     partitions.to_csv(paths.partitions, index=False)
-    counts = describe_split(labels, partitions, groups)
-    paths.counts.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+    count_partitions(labels, partitions, groups).to_csv(paths.counts, index=False)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ class Clone:
         self.commit("as it is")
 
     def run(self, *command: str, fails: bool = False, installed: bool = False, **variables) -> str:
-        """Run a command in the clone, on the clone's own code; give what it printed.
+        """Run a command in the clone, on the clone's own code; return what it printed.
 
-        `installed`: with no word of whose code that is, so that tools take this checkout's.
+        `installed`: without PYTHONPATH, so that `lesions` is the package installed from here.
         """
         names = ("AUTHOR_NAME", "COMMITTER_NAME", "AUTHOR_EMAIL", "COMMITTER_EMAIL")
         environment = os.environ | {f"GIT_{name}": "tests@localhost" for name in names}
@@ -55,15 +55,22 @@ class Clone:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def repro(self, *flags: str) -> list[str]:
-        """Run `dvc repro`; give the stages that ran, in order."""
+        """Run `dvc repro`; return the stages that ran, in order."""
         printed = self.run("dvc", "repro", *flags)
         return [
             line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
         ]
 
     def edit(self, change) -> None:
-        """Let `change` alter the mapping that params.yaml holds."""
+        """Call `change` with the settings of params.yaml, and write them back."""
         file = self.folder / "params.yaml"
         params = yaml.safe_load(file.read_text(encoding="utf-8"))
         change(params)
         file.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Replace a text, which must be there, in a file."""
+        file = self.folder / name
+        text = file.read_text(encoding="utf-8")
+        assert old in text, f"{name} does not contain {old!r}"
+        file.write_text(text.replace(old, new), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A small world: some sixty lesions of all seven kinds, and a clone of this repository on it."""
+"""A small world of some sixty lesions of all seven diagnoses, and a clone of this repository."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cloned import ROOT, Clone
 
-from lesions.demo import write_demo
+from lesions.datasets.synthetic.dataset import write_dataset
 
 SHARED = Path(os.environ.get("LESIONS_SHARED", ROOT / ".." / "shared")).resolve()
 
@@ -29,20 +29,26 @@ FLAGS = [
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The files that take longest, the longest first.
+LONG = ("test_pipeline", "test_pipeline_edits", "test_kills", "test_whose_code")
+LONG += ("test_contributing", "test_soak")
+
+
 def pytest_collection_modifyitems(items):
-    """Put the pipeline first: its files take longest, and a worker takes whole files in order."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_pipeline"))
+    """Put the longest files first: a worker takes whole files in order."""
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(LONG)))
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """Give the path of a name in the optional folder of real data; skip where it is not there."""
+    """Return a function from names in the optional folder of real data to paths; it may skip."""
 
     def find(name: str) -> Path:
         path = SHARED / name
         if not path.exists():
             top = name.partition("/")[0]
-            pytest.skip(f"{path} is not there; LESIONS_SHARED names the folder above {top}")
+            pytest.skip(f"{path} is missing; LESIONS_SHARED names the folder that holds {top}")
         return path
 
     return find
@@ -50,7 +56,7 @@ def shared():
 
 @pytest.fixture(scope="module")
 def browser():
-    """Give the Chromium that is installed, started; skip where there is none."""
+    """Start the Chromium that is installed; skip if there is none."""
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome is installed")
     playwright = pytest.importorskip("playwright.sync_api")
@@ -64,7 +70,7 @@ def browser():
 def small_world(tmp_path_factory):
     """A folder in HAM10000's layout, seven diagnoses, several lesions with several photographs."""
     folder = tmp_path_factory.mktemp("small_world")
-    write_demo(folder, n_images=90, seed=1)
+    write_dataset(folder, n_images=90, seed=1)
     return folder
 
 
@@ -73,32 +79,19 @@ def clone(tmp_path_factory):
     """A clone of two models, with settings so small that the whole pipeline takes a minute."""
 
     def make_small(params):
-        params["data"].update(source="demo", path="data/source", n_images=90, seed=1)
-        params["balance"].update(method="adasyn", n_neighbors=3)
-        params["split"].update(by="group", test_size=0.2, val_size=0.1, cal_size=0.1)
+        params["sets"] = {"study": params["sets"]["study"]}
+        params["sets"]["study"]["source"].update(n_images=90, seed=1)
+        params["balance"].update(n_neighbors=3)
         params["evaluate"].update(n_resamples=100)
-        shared = {
-            "input_size": 32,
-            "head": {"dense_units": [8], "dropout": 0.3},
-            "learning_rate": 0.001,
-            "batch_size": 32,
-            "epochs": 2,
-            "keep_epoch": "val_loss",
-        }
-        cnn = {"architecture": "cnn", "backbone": None, "preprocessing": "unit"}
-        cnn |= shared | {
-            "standardise": False,
-            "head": {"filters": [4, 4], "batch_norm_momentum": 0.9} | shared["head"],
-        }
-        backbone = {"weights": "random", "pooling": "flatten"}
-        vgg16 = {"architecture": "vgg16", "backbone": backbone, "preprocessing": "imagenet"}
-        params["models"] = {
-            "cnn": cnn,
-            "vgg16": vgg16 | shared | {"standardise": True, "keep_epoch": "last"},
-        }
+        params["backbones"] = {"vgg16": params["backbones"]["vgg16"]}
+        models = {name: params["models"][name] for name in ("cnn", "vgg16")}
+        models["cnn"].update(filters=[4, 4], dense_units=[8], epochs=2)
+        models["vgg16"].update(dense_units=[8], epochs=2, keep_epoch="last")
+        params["models"] = models
 
     made = Clone(tmp_path_factory.mktemp("clone"))
     made.edit(make_small)
-    made.run("git", "rm", "-rq", "--ignore-unmatch", "dvc.lock", "metrics", "plots", "predictions")
+    outputs = ("dvc.lock", "metrics", "plots", "predictions", "evaluation")
+    made.run("git", "rm", "-rq", "--ignore-unmatch", *outputs)
     made.commit("small")
     return made

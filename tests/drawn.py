@@ -1,10 +1,10 @@
-"""What a drawn figure shows: its words and its bytes."""
+"""The words and the bytes of a drawn figure."""
 
 import io
 
 
 def words(figure) -> str:
-    """Give all text that a figure shows."""
+    """Return all text that a figure shows."""
     figure.draw_without_rendering()
     return "\n".join(
         artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))
@@ -12,7 +12,7 @@ def words(figure) -> str:
 
 
 def png(figure) -> bytes:
-    """Give the figure as a PNG, without the name of the software that drew it."""
+    """Return the figure as a PNG, without the name of the software that drew it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""Six made-up rows in HAM10000's form, to be altered, that several tests share."""
+"""Six made-up rows of metadata, which several tests alter."""
 
 import pandas as pd
 
-from lesions.taxonomy import COLUMNS
+from lesions.datasets.ham10000 import COLUMNS
 
 HEADER = ",".join(COLUMNS)
 ROWS = [
@@ -19,5 +19,5 @@ def table(*rows):
     return pd.DataFrame([row.split(",") for row in rows], columns=list(COLUMNS), dtype=str)
 
 
-def replaced(old, new, *places):
-    return [row.replace(old, new) if n in places else row for n, row in enumerate(ROWS)]
+def replaced(old, new, *rows):
+    return [row.replace(old, new) if n in rows else row for n, row in enumerate(ROWS)]

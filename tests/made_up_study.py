@@ -1,4 +1,4 @@
-"""A made-up study of two models: what the report reads, in memory and as files."""
+"""A made-up study of two models: what report and card read, in memory and as files."""
 
 import copy
 import functools
@@ -7,23 +7,96 @@ import json
 import cv2
 import numpy as np
 import pandas as pd
+from cloned import ROOT
 
-from lesions.bootstrap import Protocol
-from lesions.calibration import apply_calibration, calibrate, calibration_part
-from lesions.evaluation import evaluate, gather_test, make_tables
-from lesions.exploration import describe_cohort
-from lesions.paired import mcnemar, paired_differences
-from lesions.panels import COHORT
-from lesions.tables import to_json
+from lesions.datasets.cohort_summary import summarize_cohort
+from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.calibration.calibrate import calibrate, collect_calibration_images
+from lesions.evaluation.comparison import (
+    compare_models,
+    compare_pairs,
+    stack_learning_curves,
+    stack_tables,
+)
+from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
+from lesions.report.page import render
+from lesions.sampling.split import count_partitions
 from lesions.taxonomy import CODES, PROBABILITIES
 
 N_IMAGES = {"akiec": 40, "bcc": 45, "bkl": 60, "df": 30, "mel": 65, "nv": 210, "vasc": 30}
-FOLDERS = ("cohort", "details", "mistakes", "roc", "precision_recall", "reliability", "referral")
-SETTINGS = {"n_resamples": 100, "confidence": 0.95, "min_group_size": 30, "calibration_bins": 15}
+BOOTSTRAP = {"n_resamples": 100, "confidence": 0.95, "min_group_size": 30, "calibration_bins": 15}
+TRAINING = {"learning_rate": 0.001, "batch_size": 32, "epochs": 12, "keep_epoch": "val_loss"}
+MACHINE = {"cpu": "A CPU, family 1", "instruction_sets": "avx2 fma", "keras": "3.15.1"}
+
+
+def make_settings(models=("cnn", "vgg16"), external=()):
+    """All settings of params.yaml, as the schema returns them."""
+    known = {
+        "cnn": {
+            "architecture": "cnn",
+            "inputs": "images.npy",
+            "rows": "train",
+            "input_pixels": 32,
+            "filters": [32, 64],
+            "dense_units": [128, 64],
+            "dropout": 0.3,
+            "batch_norm_momentum": 0.9,
+            **TRAINING,
+        },
+        "vgg16": {
+            "architecture": "dense",
+            "inputs": "features/vgg16",
+            "rows": "resampled",
+            "standardize_features": True,
+            "dense_units": [64],
+            "dropout": 0.3,
+            **TRAINING,
+        },
+    }
+    backbone = {
+        "architecture": "vgg16",
+        "weights": "random",
+        "weights_sha256": None,
+        "input_pixels": 32,
+        "preprocessing": "imagenet",
+        "pooling": "flatten",
+    }
+    study = {
+        "source": {"kind": "synthetic", "path": "data/source", "n_images": 480, "seed": 7},
+        "split": {"by": "group", **dict.fromkeys(("test_size", "val_size", "cal_size"), 0.1)},
+    }
+    study["split"] |= {"folds": 0, "fold": 0}
+    other = {
+        "source": {"kind": "folder", "path": "data/other", "extra_images": "refuse"},
+        "split": {"by": "none"},
+    }
+    return {
+        "profile": "demo",
+        "seed": 42,
+        "threads": 2,
+        "sets": dict.fromkeys(external, other) | {"study": study},
+        "explore": {"photographs_per_class": 8},
+        "resize": {"pixels": 32, "interpolation": "linear", "crop": "none", "decode": "full"},
+        "audit": {"similarity": 0.991, "n_neighbors": 5, "search": "exact"},
+        "balance": {"method": "adasyn", "n_neighbors": 5},
+        "backbones": {"vgg16": backbone} if "vgg16" in models else {},
+        "models": {model: known[model] for model in models},
+        "calibrate": {"method": "temperature", "coverage": 0.9},
+        "evaluate": {"decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
+        "repeat": {"by": "seed"},
+    }
+
+
+def draw_page(inputs, **changes):
+    """The report of `inputs`, with other settings if wished."""
+    sets = next(iter(inputs["details"].values()))
+    settings = make_settings(tuple(inputs["details"]), tuple(n for n in sets if n != "study"))
+    template = (ROOT / "templates" / "report.html.j2").read_text(encoding="utf-8")
+    return render(template, inputs, settings=settings | changes, fingerprints={"a.csv": "f00d"})
 
 
 def make_labels(rng):
-    """Give HAM10000's columns and `label`; every third lesion has two images."""
+    """HAM10000's columns and `label`; every third lesion has two images."""
     n_images = sum(N_IMAGES.values())
     dx = np.repeat(CODES, list(N_IMAGES.values()))
     first = np.arange(n_images)
@@ -43,7 +116,7 @@ def make_labels(rng):
 
 
 def predict(labels, partitions, rng, *, skill):
-    """Give a predictions table; the larger the skill, the more often it is right."""
+    """A table of predictions; the larger the skill, the more often it is right."""
     logits = rng.normal(size=(len(labels), 7)) + skill * np.eye(7)[labels["label"]]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     table = pd.concat([partitions, labels[["label"]]], axis=1)
@@ -52,17 +125,14 @@ def predict(labels, partitions, rng, *, skill):
 
 
 def make_picture(text, *, width=400):
-    """Give a PNG, half as high as wide."""
+    """A PNG, half as high as wide."""
     pixels = np.full((width // 2, width, 3), 235, np.uint8)
     cv2.putText(pixels, text, (20, 100), cv2.FONT_HERSHEY_SIMPLEX, 1, (90, 40, 20), 2)
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
 def make_study(*, models=("cnn", "vgg16"), calibrated=True, leaks=True, external=()):
-    """Give what `lesions.report.render` takes as `inputs`, and the tables behind it.
-
-    Both are the caller's own, to be altered.
-    """
+    """What `lesions.report.inputs.read_inputs` returns, for report and card; free to be changed."""
     return copy.deepcopy(_study(models, calibrated, leaks, external))
 
 
@@ -72,114 +142,123 @@ def _study(models, calibrated, leaks, external):
     labels = make_labels(rng)
     groups = labels[["image_id"]].assign(group=labels["lesion_id"])
     unit = labels["image_id"] if leaks else labels["lesion_id"]
-    part = dict(zip(unit, rng.choice(["train", "cal", "test"], len(unit)), strict=True))
-    partitions = labels[["image_id"]].assign(partition=unit.map(part))
-    inputs = {"external": {name: {} for name in external}}
-    predictions, scored = {}, {}
+    partition = dict(zip(unit, rng.choice(["train", "cal", "test"], len(unit)), strict=True))
+    partitions = labels[["image_id"]].assign(partition=unit.map(partition))
+    predictions, calibrations, details, tables = {}, {}, {}, {}
     for model, skill in zip(models, (3.0, 1.5), strict=False):
         predictions[model] = predict(labels, partitions, rng, skill=skill)
         calibration = calibrate(
-            calibration_part(predictions[model], labels, groups),
+            collect_calibration_images(predictions[model], labels, groups),
             method="temperature" if calibrated else "none",
             coverage=0.9,
             seed=1,
         )
-        test = gather_test(predictions[model], labels, groups=groups, partitions=partitions)
-        shared = {"calibration": calibration, "seed": 1, **SETTINGS}
-        found = make_tables(test, calibration=calibration, calibration_bins=15)
-        found |= {"details": rounded(evaluate(test, **shared)[1]), "mistakes": make_picture(model)}
-        for name in set(FOLDERS) - {"cohort"}:
-            inputs.setdefault(name, {})[model] = found[name]
-        for name in external:
-            inputs["external"][name][model] = rounded(evaluate(test[::2], **shared)[1])
-        scored[model] = apply_calibration(test[list(PROBABILITIES)].to_numpy(), calibration)
-    inputs |= of_the_whole(labels, partitions, test, models)
-    inputs["differences"] = rounded({"pairs": compare(test, scored)})
-    return inputs, {"labels": labels, "groups": groups, "partitions": partitions} | predictions
-
-
-def of_the_whole(labels, partitions, test, models):
-    """Give the inputs that are of no single model."""
-    counts = partitions["partition"].value_counts()
-    trained = labels[partitions["partition"] == "train"]
+        test = collect_test_images(predictions[model], labels, groups=groups, partitions=partitions)
+        scored = {"study": test, **dict.fromkeys(external, test[::2])}
+        shared = {"calibration": calibration, "seed": 1, **BOOTSTRAP}
+        calibrations[model] = as_written(calibration)
+        details[model] = {name: as_written(evaluate(t, **shared)) for name, t in scored.items()}
+        tables[model] = {
+            name: make_tables(t, calibration=calibration, calibration_bins=15)
+            for name, t in scored.items()
+        }
+    pairs = compare_pairs(predictions, calibrations, labels, BootstrapConfig(100, 0.95, 15, 1))
+    n_train = labels["dx"][partitions["partition"] == "train"].value_counts()
+    published = {models[0]: {"n_images": 2003, "accuracy": 0.72}}
     return {
-        "cohort": {name: describe_cohort(labels)[name] for name in COHORT},
+        "details": details,
+        "calibrations": calibrations,
+        "trained_on": dict.fromkeys(models, MACHINE),
+        "differences": as_written({"pairs": pairs}),
+        "audit": {
+            "n_images": len(labels),
+            "n_pairs_within_lesions": 120,
+            "n_pairs_within_lesions_found": 105,
+            "sensitivity": 0.875,
+            "n_pairs_across_lesions_found": 1234,
+        },
+        "partitions": count_partitions(labels, partitions, groups),
+        "cohort": summarize_cohort(labels),
+        "labels": labels,
+        "balance": pd.DataFrame(
+            [(dx, "train", int(n_train[dx])) for dx in CODES]
+            + [(dx, "resampled", 70) for dx in CODES],
+            columns=["dx", "rows", "n_images"],
+        ),
+        "scores": compare_models(details, published=published),
+        "learning_curves": stack_learning_curves(
+            {model: make_curve(rank) for rank, model in enumerate(models)}
+        ),
         "contact_sheet": make_picture("contact sheet"),
         "near_duplicates": make_picture("near-duplicates"),
-        "learning_curves": make_curves(models),
-        "comparison_table": pd.DataFrame(
-            {"model": ["cnn", "cnn"], "source": ["measured", "published"], "accuracy": [0.8, 0.72]}
-        ),
-        "split": {f"n_{name}": int(counts.get(name, 0)) for name in ("train", "val", "cal", "test")}
-        | {"n_test_sharing_a_lesion_with_train": int(test["lesion_in_training"].sum())},
-        "balance": {
-            "before": {dx: int((trained["dx"] == dx).sum()) for dx in CODES},
-            "after": dict.fromkeys(CODES, 70),
-        },
-        "audit": {"n_images": len(labels), "recall": 0.875, "rotations": [0, 90]},
+        "mistakes": {model: make_picture(model) for model in models},
+    } | {
+        name: stack_tables({m: {s: t[name] for s, t in own.items()} for m, own in tables.items()})
+        for name in ("confusion", "roc", "precision_recall", "reliability", "referral")
     }
 
 
-def compare(test, scored):
-    """Give the pairs of `metrics/differences.json`."""
-    protocol = Protocol(100, 0.95, 15, 1)
-    truth, lesions = test["label"].to_numpy(), test["lesion_id"].to_numpy()
-    models = list(scored)
-    return [
+def make_curve(rank):
+    epoch = pd.Series([1, 2, 3])
+    curve = pd.DataFrame(
         {
-            "model": a,
-            "other": b,
-            "measures": paired_differences(truth, scored[a], scored[b], lesions, protocol),
-            "mcnemar": mcnemar(truth, scored[a], scored[b]),
+            "epoch": epoch,
+            "accuracy": 1 - 1 / (epoch + 1 + rank),
+            "loss": (2 + rank) / epoch,
+            "n_predicted_classes": 7,
         }
-        for i, a in enumerate(models)
-        for b in models[i + 1 :]
-    ]
+    )
+    return curve.join((curve.drop(columns="epoch") * 0.9).add_prefix("val_"))
 
 
-def make_curves(models):
-    rows = [
-        (model, partition, epoch, 1 - 1 / (epoch + i + 1), 2 / epoch)
-        for i, model in enumerate(models)
-        for partition in ("train", "val")
-        for epoch in (1, 2, 3)
-    ]
-    return pd.DataFrame(rows, columns=["model", "partition", "epoch", "accuracy", "loss"])
+def as_written(content):
+    """JSON as the stages write it: four decimals."""
+
+    def rounded(value):
+        if isinstance(value, dict):
+            return {key: rounded(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [rounded(item) for item in value]
+        return round(value, 4) if isinstance(value, float) else value
+
+    return json.loads(json.dumps(rounded(content), allow_nan=False))
 
 
-def rounded(content):
-    """Give JSON as the stages write it: four decimals."""
-    return json.loads(to_json(content, decimals=4))
-
-
-def write_study(folder, inputs, tables):
-    """Write the study's files into a folder; give the flags of `stages/report.py` that read it."""
-    flags = {"predictions": "predictions"}
-    for name, value in (inputs | tables).items():
-        if name in FOLDERS:
-            flags[name] = name
-            for key, item in value.items():
-                save(folder / name / key, item)
-        elif name in inputs["details"]:
-            save(folder / "predictions" / name, value)
-        elif name != "external":
-            flags[name] = save(folder / name, value).name
-    for name, scores in inputs["external"].items():
-        for model, content in scores.items():
-            save(folder / "details" / f"{model}_on_{name}", content)
-    return [part for name, file in flags.items() for part in (f"--{name.replace('_', '-')}", file)]
+def write_study(folder, inputs):
+    """Write the files of `inputs` as the stages do; return the flags that name them."""
+    for model, sets in inputs["details"].items():
+        for name, details in sets.items():
+            save(folder / f"evaluation/{name}/{model}/details.json", details)
+            save(folder / f"predictions/{name}/{model}.csv", inputs["scores"])
+        save(folder / f"evaluation/calibration/{model}.json", inputs["calibrations"][model])
+        save(folder / f"predictions/study/{model}.json", inputs["trained_on"][model])
+        save(folder / f"plots/mistakes/{model}.png", inputs["mistakes"][model])
+    tables = ("scores", "confusion", "roc", "precision_recall", "reliability", "referral")
+    for name in (*tables, "learning_curves"):
+        save(folder / f"plots/comparison/{name}.csv", inputs[name])
+    save(folder / "plots/comparison/differences.json", inputs["differences"])
+    save(folder / "audit/counts.json", inputs["audit"])
+    save(folder / "audit/near_duplicates.png", inputs["near_duplicates"])
+    for name in ("partitions", "cohort", "balance", "labels"):
+        save(folder / f"{name}.csv", inputs[name])
+    save(folder / "contact_sheet.png", inputs["contact_sheet"])
+    return {
+        "evaluations": "evaluation",
+        "predictions": "predictions",
+        "comparison": "plots/comparison",
+        "mistakes": "plots/mistakes",
+        "audit": "audit",
+        "contact_sheet": "contact_sheet.png",
+        **{name: f"{name}.csv" for name in ("partitions", "cohort", "balance", "labels")},
+    }
 
 
 def save(path, value):
-    """Write bytes as PNG, a table as CSV, anything else as JSON; give the file."""
+    """Write bytes, a table or JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(value, bytes):
-        file = path.with_name(f"{path.name}.png")
-        file.write_bytes(value)
+        path.write_bytes(value)
     elif isinstance(value, pd.DataFrame):
-        file = path.with_name(f"{path.name}.csv")
-        value.to_csv(file, index=False)
+        value.to_csv(path, index=False)
     else:
-        file = path.with_name(f"{path.name}.json")
-        file.write_text(json.dumps(value), encoding="utf-8")
-    return file
+        path.write_text(json.dumps(value), encoding="utf-8")

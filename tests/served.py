@@ -1,4 +1,4 @@
-"""A web server on this machine, whose faults are real; and a certificate for it."""
+"""A local web server with real faults."""
 
 import hashlib
 import ssl
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves as the server's `plan` says: one word a request, the last one for ever."""
+    """Respond by the server's `plan`: one word for each request, the last one for all others."""
 
     def do_GET(self):
         server = self.server
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         cut = {"cut": len(rest) // 2, "bare cut": len(rest) // 2}.get(word)
         if word == "bare cut":
             headers.pop("ETag")
-        self.answer(206 if begin else 200, rest, headers, entry, cut=cut, slow=word == "trickle",
+        self.answer(206 if begin else 200, rest, headers, entry, cut=cut, slow=word == "slow",
                     length=word != "no length")  # fmt: skip
 
     def answer(self, code, body, headers, entry, *, cut=None, slow=False, length=True):
@@ -58,10 +58,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(*header)
         self.end_headers()
         for start in range(0, cut or len(body), 10 if slow else 50_000):
-            part = body[start : min(start + (10 if slow else 50_000), cut or len(body))]
-            entry["sent"] += len(part)  # before it goes: the other side may look at once
+            chunk = body[start : min(start + (10 if slow else 50_000), cut or len(body))]
+            entry["sent"] += len(chunk)  # first, since the client may look at once
             try:
-                self.wfile.write(part)
+                self.wfile.write(chunk)
                 self.wfile.flush()
             except (BrokenPipeError, ConnectionResetError):
                 break
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve(handler, *, certificate=None):
-    """Run a server of this handler on a free port; its address is `at`, what it was asked `log`."""
+    """Run a server of this handler on a free port; its URL is `at`, its requests are `log`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.log = []
     if certificate:
@@ -95,7 +95,7 @@ def serve(handler, *, certificate=None):
 
 @contextmanager
 def serving(body, *, certificate=None):
-    """Serve `body` at every path but those of the server's `bodies`, as its `plan` says."""
+    """Serve `body` at every path but those in the server's `bodies`, by its `plan`."""
     with serve(Handler, certificate=certificate) as server:
-        server.plan, server.body, server.bodies = ["whole"], body, {}
+        server.plan, server.body, server.bodies = ["complete"], body, {}
         yield server

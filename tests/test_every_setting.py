@@ -1,8 +1,8 @@
-"""Every setting of params.yaml, changed in turn: the stages that track it run, by DVC's own word.
+"""Each setting of params.yaml is changed in turn: real DVC runs the stages that track it.
 
-Each stage is a dummy with the params that dvc.yaml gives it; it writes a constant, so it runs for
-its settings alone. DVC's run cache is full: for a value that DVC does not compare, it would restore
-the old output instead of running the stage (treeverse/dvc #10296).
+The stages are dummies with the params of dvc.yaml. Each writes a constant, so only settings make
+them run. DVC's run cache is full: for a value that DVC does not compare, it would restore the old
+output instead of running the stage (treeverse/dvc #10296).
 """
 
 import copy
@@ -13,17 +13,20 @@ import yaml
 from cloned import ROOT
 from dvc.repo import Repo
 
-# One model and one external set, with a value wherever the schema allows one.
+# One backbone, one model with the settings of all architectures, and two sets.
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-PARAMS["data"]["external"] = {"elsewhere": "data/source"}
+PARAMS["sets"]["elsewhere"] = copy.deepcopy(PARAMS["sets"]["study"])
+PARAMS["backbones"] = {"vgg16": PARAMS["backbones"]["vgg16"]}
 PARAMS["models"] = {"vgg16": PARAMS["models"]["cnn"] | PARAMS["models"]["vgg16"]}
-PARAMS["models"]["vgg16"]["head"] |= {"filters": [8]}
 # DVC 3.67 reads a value of pygtrie's that 2.5 calls deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
+]
 
 
 def dummy(name, stage):
-    """Give a stage of dvc.yaml that only notes that it ran."""
+    """Return a stage of dvc.yaml that only logs that it ran."""
     keys = {"foreach": ".${key}", "matrix": ".${item.model}.${item.set}"}
     kind = next((kind for kind in keys if kind in stage), None)
     out = f"out/{name}{keys.get(kind, '')}"
@@ -62,7 +65,7 @@ class Study:
         )
 
     def run(self):
-        """Run DVC; give the outputs of the stages that really ran."""
+        """Run DVC; return the outputs of the stages that really ran."""
         log = self.folder / "log"
         log.write_text("", encoding="utf-8")
         with Repo(self.folder) as repo:
@@ -70,7 +73,7 @@ class Study:
         return sorted(log.read_text(encoding="utf-8").splitlines())
 
     def readers_of(self, setting):
-        """Give the outputs of the stages that track a setting, of the section that it is in too."""
+        """Return the outputs of the stages that track a setting, or a section that it is in."""
         with Repo(self.folder) as repo:
             return sorted(
                 str(stage.outs[0])
@@ -91,13 +94,13 @@ def study(tmp_path_factory):
         yield Study(folder)
 
 
-def test_all_stages_ran_once_and_run_no_more(study):
-    assert study.n_stages == 19
+def test_all_stages_run_once_and_not_again(study):
+    assert study.n_stages == 23
     assert study.run() == []
 
 
 def other_values(value):
-    """Give values that may stand in the place of one: a near one, then empty ones."""
+    """Return other values for a setting: a close one, then empty ones."""
     match value:
         case bool():
             return [not value]
@@ -115,21 +118,18 @@ def other_values(value):
             return [None]
 
 
-def all_changes(part, keys=()):
-    """Give keys and other values of every setting; the model's section also as a whole."""
-    for key, value in part.items():
+def all_changes(section, keys=()):
+    """Return keys and other values of every setting, and of the whole section `split`."""
+    for key, value in section.items():
         here = (*keys, key)
         if isinstance(value, dict):
             yield from all_changes(value, here)
-        if not isinstance(value, dict) or key in ("backbone", "head"):
+        if not isinstance(value, dict) or key == "split":
             yield from ((here, other) for other in other_values(value))
 
 
 CHANGES = [
-    pytest.param(
-        keys, value, id=f"{'.'.join(keys)}={value}", marks=[] if value else pytest.mark.slow
-    )
-    for keys, value in all_changes(PARAMS)
+    pytest.param(keys, value, id=f"{'.'.join(keys)}={value}") for keys, value in all_changes(PARAMS)
 ]
 
 

@@ -1,184 +1,215 @@
-"""`tools/repeat.py`; `tests/test_pipeline_edits.py` lets it run the real study."""
+"""`tools/repeat.py`; `tests/stages/test_pipeline_edits.py` runs it on the real pipeline."""
 
 import json
 import os
-import runpy
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from cloned import ROOT
 
-from lesions.taxonomy import CODES
-
-ROOT = Path(__file__).parents[1]
-SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
-# Stands for DVC: writes down what it is asked for, and runs the study as $RUN says.
+MEASURES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
+# Replaces DVC: notes its arguments and the settings, and runs `exp run` as $RUN, `repro` as $REPRO.
 DVC = """#!/bin/sh
 echo "$*" >> asked
-case "$*" in "exp run"*) eval "$RUN";; esac
+case "$*" in
+  "exp run"*) echo '# changed' >> params.yaml; eval "$RUN";;
+  repro*) cp params.yaml reproduced.yaml; eval "$REPRO";;
+esac
 """
-
-
-@pytest.fixture
-def repeat():
-    return runpy.run_path(str(ROOT / "tools/repeat.py"))
+RANDOM = {"by": "group", "test_size": 0.2, "val_size": 0.1, "cal_size": 0.1, "folds": 0, "fold": 0}
+IDENTITY = {
+    f"GIT_{role}_{kind}": "tests@localhost"
+    for role in ("AUTHOR", "COMMITTER")
+    for kind in ("NAME", "EMAIL")
+}
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """A folder with `params.yaml`, twelve lesions of each diagnosis and a DVC that only notes."""
-    labels = pd.DataFrame({"dx": np.repeat(CODES, 12), "label": np.repeat(range(7), 12)})
-    ids = labels.index.astype(str)
-    labels = labels.assign(image_id=ids, lesion_id=ids)
-    (tmp_path / "data").mkdir()
-    labels.to_csv(tmp_path / "data/labels.csv", index=False)
-    labels[["image_id"]].assign(group=ids).to_csv(tmp_path / "data/groups.csv", index=False)
-    pixels = np.random.default_rng(0).integers(0, 255, (len(labels), 4, 4, 3), np.uint8)
-    np.save(tmp_path / "data/images.npy", pixels)
+    """Return a function that writes and returns params.yaml, beside a DVC that only takes notes."""
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "-m", "none"]):
+        env = os.environ | IDENTITY
+        subprocess.run(["git", "-C", tmp_path, *command], check=True, env=env)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/dvc").write_text(DVC, encoding="utf-8")
     (tmp_path / "bin/dvc").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "asked").touch()
     monkeypatch.chdir(tmp_path)
 
-    def set_up(*, by, **changes):
+    def set_up(*, by, split=None):
         params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params |= {"profile": "demo", "seed": 42, "repeat": {"by": by}}
-        params["models"] = {"cnn": params["models"]["cnn"]}
-        params["data"]["external"] = {}
-        params["split"].update(by="group", test_size=0.2, val_size=0.1, cal_size=0.1)
-        params["balance"].update(method="adasyn")
-        for section, settings in changes.items():
-            params[section].update(settings)
+        params["sets"]["study"]["split"] = split or params["sets"]["study"]["split"]
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        return Path("params.yaml").read_text(encoding="utf-8")
 
     return set_up
 
 
-def start(monkeypatch, run):
-    """Begin two runs of which DVC makes `run`, in a process group of their own."""
-    monkeypatch.setenv("RUN", run)
+def start(n_runs="2", *, identity=IDENTITY, **variables):
+    """Start runs of the study, in a process group of their own."""
+    env = os.environ | {"LC_ALL": "C", "LANGUAGE": ""} | identity | variables
+    env["PATH"] = f"{Path('bin').resolve()}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "tools/repeat.py"), "2"],
+        [sys.executable, str(ROOT / "tools/repeat.py"), *([n_runs] if n_runs else [])],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
+        env=env,
     )
 
 
-def test_the_spread_is_the_standard_deviation_between_runs(repeat):
-    # .5, .6, .7: mean .6, standard deviation (n - 1) .1.
-    rows = [
-        {"run": f"seed {run}", "model": "cnn", "source": "measured"} | dict.fromkeys(SCORES, value)
-        for run, value in enumerate((0.5, 0.6, 0.7))
-    ]
-    text = repeat["to_markdown"](pd.DataFrame(rows))
-    cell = "0.600 ± 0.100 (0.500–0.700)"
-    assert text.splitlines()[2] == f"| cnn | measured | 3 | {' | '.join([cell] * 4)} |"
+def finish(process):
+    """Return the exit status and what was printed as errors."""
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
 
 
-@pytest.mark.parametrize("words", [[], ["1"], ["five"]])
-def test_a_number_of_runs_is_asked_for(repeat, monkeypatch, words):
-    monkeypatch.setattr("sys.argv", ["repeat.py", *words])
-    with pytest.raises(SystemExit, match="SEEDS must be a number of runs, 2 or more"):
-        repeat["main"]()
+def asked():
+    return Path("asked").read_text(encoding="utf-8").splitlines()
+
+
+def is_restored(settings):
+    """Return whether params.yaml is as it was, and DVC's last run was on these settings."""
+    files = [Path(name).read_text(encoding="utf-8") for name in ("params.yaml", "reproduced.yaml")]
+    return files == [settings] * 2 and asked()[-1] == "repro"
+
+
+@pytest.mark.parametrize("n_runs", ["", "1", "five"])
+def test_a_number_of_runs_is_needed(study, n_runs):
+    study(by="seed")
+    status, errors = finish(start(n_runs))
+    assert status == 1
+    assert errors.startswith("SEEDS must be a number of runs, 2 or more; found ")
+    assert asked() == []
+
+
+@pytest.mark.parametrize("lacks", ["AUTHOR", "COMMITTER"])
+def test_without_a_git_identity_nothing_runs_and_nothing_changes(study, tmp_path, lacks):
+    settings = study(by="seed")
+    names = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
+    identity = IDENTITY | dict.fromkeys(names, os.devnull) | {"HOME": str(tmp_path)}
+    identity = {name: value for name, value in identity.items() if lacks not in name}
+    status, errors = finish(start(identity=identity))
+    assert status == 1
+    assert f"var GIT_{lacks}_IDENT' failed: " in errors
+    assert "git config --global user.email" in errors  # Git's own advice
+    assert asked() == []
+    assert Path("params.yaml").read_text(encoding="utf-8") == settings
+
+
+def test_outside_a_repository_the_message_of_git_is_printed(study, monkeypatch, tmp_path):
+    study(by="seed")
+    shutil.rmtree(tmp_path / ".git")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    status, errors = finish(start())
+    assert status == 1
+    assert errors.startswith("'git rev-parse --verify HEAD' failed: fatal: not a git repository")
 
 
 @pytest.mark.parametrize(
     ("n_folds", "split", "message"),
     [
-        (3, {"by": "column", "column": "p"}, r"^SEEDS .*; 3 is not: .*by: image, lesion or group"),
+        ("3", {"by": "column", "column": "p"}, "repeat.by: fold needs sets.study.split.by: image"),
         # A half is tested on, and 0.3 + 0.3 of all is more than the other half.
-        (2, {"val_size": 0.3, "cal_size": 0.3}, r"^SEEDS .*; 2 is not: .*they add up to 1\.1"),
+        ("2", RANDOM | {"val_size": 0.3, "cal_size": 0.3}, "must be below 1"),
+        ("101", RANDOM, "params.yaml with SEEDS=101 folds must be corrected"),
     ],
 )
-def test_folds_that_the_settings_exclude_are_refused_before_dvc_does_anything(
-    repeat, study, monkeypatch, n_folds, split, message
+def test_folds_that_the_settings_exclude_are_refused_before_dvc_runs(
+    study, n_folds, split, message
 ):
-    study(by="fold", split=split)
-    monkeypatch.setattr("sys.argv", ["repeat.py", str(n_folds)])
-    with pytest.raises(SystemExit, match=message):
-        repeat["main"]()
-    assert Path("asked").read_text(encoding="utf-8") == ""
+    settings = study(by="fold", split=split)
+    status, errors = finish(start(n_folds))
+    assert status == 1
+    assert message in errors
+    assert asked() == []
+    assert Path("params.yaml").read_text(encoding="utf-8") == settings
 
 
-@pytest.mark.parametrize(
-    ("n_folds", "message"),
-    [
-        (
-            13,
-            r"^every fold .*; fold 0 of SEEDS=13 is not: split\.folds must .*; there are 12 units",
-        ),
-        # 12 lesions: 4 are tested on, 1 or 2 validate, 1 or 2 calibrate; 4 to 6 are trained on.
-        (3, r"^every fold .*; fold 0 of SEEDS=3 is not: .*more than n_neighbors = 6 training"),
-    ],
-)
-def test_folds_that_the_images_exclude_are_refused_before_the_study_runs(
-    repeat, study, monkeypatch, n_folds, message
-):
-    study(by="fold", balance={"n_neighbors": 6})
-    monkeypatch.setattr("sys.argv", ["repeat.py", str(n_folds)])
-    with pytest.raises(SystemExit, match=message):
-        repeat["main"]()
-    assert Path("asked").read_text(encoding="utf-8") == "repro audit resize\n"
+def test_folds_that_the_images_exclude_are_refused_before_the_study_runs(study):
+    settings = study(by="fold")
+    fails = "grep -q 'fold: 1' params.yaml && exit 1; true"
+    status, errors = finish(start(REPRO=fails))
+    assert status == 1
+    assert errors.endswith("'dvc repro balance' failed for the reason above\n")
+    assert asked() == ["repro balance"] * 3  # fold 0, fold 1, restored
+    assert Path("params.yaml").read_text(encoding="utf-8") == settings
+    assert Path("reproduced.yaml").read_text(encoding="utf-8") == settings
 
 
-def test_by_seed_every_run_has_a_seed_and_scores_of_its_own(study, monkeypatch):
-    study(by="seed")
-    Path("metrics/evaluation").mkdir(parents=True)
-    # Each score of a run is its seed, behind "0."; the seed is what follows the last "=".
-    scores = json.dumps(dict.fromkeys(SCORES, "SEED")).replace('"SEED"', "0.SEED")
-    run = f"echo '{scores}' | sed \"s/SEED/${{5##*=}}/g\" > metrics/evaluation/cnn.json"
-    process = start(monkeypatch, run)
-    process.communicate(timeout=60)
-    assert process.returncode == 0
+def write_scores():
+    """Return a shell command: every score of a run is its seed, the text after the last `=`."""
+    Path("plots/comparison").mkdir(parents=True)
+    score = {"value": "SEED", "low": 0, "high": 1}
+    scores = {"cnn": {"study": dict.fromkeys(MEASURES, score)}}
+    text = json.dumps(scores).replace('"SEED"', "0.SEED")
+    return f"echo '{text}' | sed \"s/SEED/${{5##*=}}/g\" > plots/comparison/comparison.json"
+
+
+def test_by_seed_every_run_has_its_seed_and_scores_and_all_is_restored(study):
+    settings = study(by="seed")
+    assert finish(start(RUN=write_scores())) == (0, "")
     runs = pd.read_csv("results/repeats/demo-by-seed.csv")
-    assert runs["run"].tolist() == ["seed 42", "seed 43"]
-    for score in SCORES:
-        assert runs[score].tolist() == [0.42, 0.43]
+    assert runs["run"].tolist() == ["seed-42", "seed-43"]
+    for measure in MEASURES:
+        assert runs[measure].tolist() == [0.42, 0.43]
     # 0.42, 0.43: mean 0.425, standard deviation (n - 1) 0.01 / sqrt(2) = 0.007.
     cell = "0.425 ± 0.007 (0.420–0.430)"
-    text = Path("results/repeats/demo-by-seed.md").read_text(encoding="utf-8")
-    assert text.splitlines()[2] == f"| cnn | measured | 2 | {' | '.join([cell] * 4)} |"
-    asked = Path("asked").read_text(encoding="utf-8").splitlines()
-    assert [words for words in asked if words.startswith("exp run")] == [
-        f"exp run --name repeat-demo-{run} --set-param=seed={42 + run}" for run in (0, 1)
+    row = Path("results/repeats/demo-by-seed.md").read_text(encoding="utf-8").splitlines()[2]
+    cells = [text.strip() for text in row.strip("|").split("|")]
+    assert cells == ["cnn", "study", *[cell] * 4, "2"]
+    assert [words for words in asked() if words.startswith("exp run")] == [
+        f"exp run --name repeat-demo-seed-{seed} --set-param=seed={seed}" for seed in (42, 43)
     ]
-    kept, brought_back = (f"exp {verb} repeat-demo-before" for verb in ("save --name", "apply"))
-    assert asked.index(kept) < asked.index(brought_back)
+    assert is_restored(settings)
 
 
-def test_a_failed_run_ends_in_a_sentence_and_the_folder_is_brought_back(study, monkeypatch):
-    study(by="seed")
-    process = start(monkeypatch, "exit 255")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert said.startswith("\nEvery run must come to its end; 'dvc exp run --name repeat-demo-0")
-    assert said.count("\n") == 2
-    assert (
-        Path("asked").read_text(encoding="utf-8").splitlines()[-2] == "exp apply repeat-demo-before"
-    )
+def test_by_fold_every_run_has_its_fold(study):
+    settings = study(by="fold")
+    assert finish(start(RUN=write_scores())) == (0, "")
+    split = "--set-param=sets.study.split"
+    assert [words for words in asked() if words.startswith("exp run")] == [
+        f"exp run --name repeat-demo-fold-{k} {split}.folds=2 {split}.fold={k}" for k in (0, 1)
+    ]
+    assert is_restored(settings)
 
 
-def test_ctrl_c_ends_in_a_sentence_once_dvc_has_tidied_up(study, monkeypatch):
-    study(by="seed")
-    tidy = "trap 'sleep 1; echo tidied >> asked; exit 252' INT; echo runs >> asked; sleep 60"
-    process = start(monkeypatch, tidy)
+def test_after_a_failed_run_settings_and_outputs_are_restored(study):
+    settings = study(by="seed")
+    status, errors = finish(start(RUN="exit 255"))
+    assert status == 1
+    command = "exp run --name repeat-demo-seed-42 --set-param=seed=42"
+    assert errors == f"\n'dvc {command}' failed for the reason above\n"
+    assert is_restored(settings)
+
+
+def test_outputs_that_cannot_be_restored_are_reported_and_settings_are_restored(study):
+    settings = study(by="seed")
+    fails = "[ $(grep -c exp asked) -gt 0 ] && exit 1; true"
+    status, errors = finish(start(RUN="exit 255", REPRO=fails))
+    assert status == 1
+    assert errors == "\n'dvc repro' failed for the reason above\n"
+    assert Path("params.yaml").read_text(encoding="utf-8") == settings
+
+
+def test_after_ctrl_c_dvc_may_clean_up_and_settings_and_outputs_are_restored(study):
+    settings = study(by="seed")
+    clean_up = "trap 'sleep 1; echo cleaned up >> asked; exit 252' INT; echo runs >> asked; sleep 9"
+    process = start(RUN=clean_up)
     until = time.monotonic() + 60
-    while "runs" not in Path("asked").read_text(encoding="utf-8"):
+    while "runs" not in asked():
         assert time.monotonic() < until
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.startswith("\nStopped by Ctrl-C; what the runs had changed")
-    assert said.count("\n") == 2
-    asked = Path("asked").read_text(encoding="utf-8").splitlines()
-    assert asked[asked.index("tidied") + 1] == "exp apply repeat-demo-before"
+    assert finish(process) == (130, "\nInterrupted\n")
+    assert asked()[-2:] == ["cleaned up", "repro"]
+    assert is_restored(settings)

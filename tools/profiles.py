@@ -1,4 +1,4 @@
-"""Profiles for `make`: take one, tell what moved, and record what was measured.
+"""Profiles for `make`: use or check one, report how scores changed, record results.
 
 Run from the repository's folder: `python tools/profiles.py use|check|moved|record [NAME]`.
 """
@@ -10,200 +10,129 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
+from check_data import check_data
 from committed import git, is_as_committed
-from data_checks import check_data
 
-from lesions.params import Params, ParamsError, parse_params, read_text
-from lesions.params.loader import Loader
+from lesions.config import Params, load_yaml, parse_params, read_text
+from lesions.datasets.atomic import replace_folder
 
 PARAMS = Path("params.yaml")
-DOWNLOADED = ("dataverse", "url", "kaggle")
-WHAT_RUNS = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
-WHAT_COMES_OUT = ("metrics", "plots", "predictions", "MODEL_CARD.md")
-SCORES = Path("metrics/comparison.json")
+CODE = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
+OUTPUTS = ("metrics", "plots", "predictions", "evaluation", "MODEL_CARD.md")
+RECORDED = ("params.yaml", "metrics", "evaluation", "plots/comparison", "MODEL_CARD.md")
+
+
+def load(name: str) -> tuple[Params, str]:
+    """Return settings and text of a profile (of params.yaml if `name` is empty), checked."""
+    files = {file.stem: file for file in Path("profiles").glob("*.yaml")} | {"": PARAMS}
+    if name == "demo":
+        source, text = "params.yaml as committed", git("show", "HEAD:./params.yaml")
+    elif name in files:
+        source, text = str(files[name]), read_text(files[name])
+    else:
+        known = ", ".join(sorted(filter(None, files)))
+        raise ValueError(f"PROFILE={name} is unknown; choose from demo, {known}")
+    params = parse_params(text, source=source)
+    try:
+        check_data(params)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    return params, text
+
+
+def check(name: str) -> None:
+    """Check a profile, and the folders and files that it names."""
+    load(name)
+    print("The settings are valid, and the folders and files that they name can be read.")
 
 
 def use(name: str) -> None:
-    """Make the profile `name` the current `params.yaml`, unless that would lose somebody's edits.
-
-    `demo` is `params.yaml` as the last commit has it. Whether a profile is taken or not, the
-    settings, and that the data are there, are checked before anything runs.
-    """
-    place, text = find(name)
-    if name:
-        demo = git("show", "HEAD:./params.yaml")
-        committed = {git("show", f"HEAD:./{path}") for path in committed_profiles()}
-        profiles = (file.read_text(encoding="utf-8") for file in Path("profiles").glob("*.yaml"))
-        if PARAMS.read_text(encoding="utf-8") not in {demo, *committed, *profiles}:
-            sys.exit(
-                "params.yaml has edits of yours, which a profile would overwrite; keep them with "
-                "'cp params.yaml profiles/<name>.yaml' or drop them with 'git checkout "
-                f"params.yaml', then run 'make repro PROFILE={name}' again. To run a profile with "
-                f"edits: 'cp profiles/{name}.yaml params.yaml', edit that, then run 'make repro'"
-            )
-    check(text, place)
-    if name:
-        PARAMS.write_text(text, encoding="utf-8")
-
-
-def find(name: str) -> tuple[str, str]:
-    """Give the place and the text of the profile `name`, or of `params.yaml` where it is empty."""
-    try:
-        current = read_text(PARAMS)
-    except ParamsError as error:
-        sys.exit(str(error))
-    files = {file.stem: file for file in Path("profiles").glob("*.yaml")}
+    """Check a profile, and copy it to params.yaml unless that has edits."""
+    _, text = load(name)
     if not name:
-        return str(PARAMS), current
-    if name == "demo":
-        return f"{PARAMS} as committed", git("show", f"HEAD:./{PARAMS}")
-    if name not in files:
-        sys.exit(f"PROFILE must be one of demo, {', '.join(sorted(files))}; found {name!r}")
-    return str(files[name]), files[name].read_text(encoding="utf-8")
-
-
-def check(text: str, place: str) -> Params:
-    """Give the settings of `text`; stop where they are bad or where their data cannot be had.
-
-    `params.yaml` stays as it is.
-    """
-    try:
-        settings = parse_params(text, place=place)
-    except ParamsError as error:
-        sys.exit(str(error))
-    for name, model in settings.models.items():
-        weights = model.backbone.weights if model.backbone else "random"
-        if weights.endswith(".h5") and not Path(weights).is_file():
-            sys.exit(
-                f"models.{name}.backbone.weights must be imagenet, random or a file that is there; "
-                f"{weights} is not. Nothing was changed."
-            )
-    try:
-        check_data(settings, place)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{error} Nothing was changed.")
-    return settings
-
-
-def committed_profiles() -> list[str]:
-    """Give the paths of the profiles in the last commit."""
-    return git("ls-tree", "--name-only", "HEAD", "profiles/").split()
-
-
-def moved() -> None:
-    """Say in a line that a run of the committed code and settings gave other scores, and why."""
-    if not is_as_committed(*WHAT_RUNS) or is_as_committed(*WHAT_COMES_OUT):
         return
-    committed = json.loads(git("show", f"HEAD:./{SCORES}"))
-    found = json.loads(SCORES.read_text(encoding="utf-8"))
-    move, machines = tell_largest_move(committed, found), tell_machines(list(committed))
+    profiles = git("ls-tree", "--name-only", "HEAD", "profiles/").split()
+    known = [git("show", f"HEAD:./{file}") for file in ["params.yaml", *profiles]]
+    known += [read_text(file) for file in Path("profiles").glob("*.yaml")]
+    if read_text(PARAMS) not in known:
+        raise ValueError(
+            "params.yaml has edits of yours, which the profile would overwrite; keep them with 'cp "
+            "params.yaml profiles/<name>.yaml' or discard them with 'git checkout params.yaml'. To "
+            f"edit the profile: 'cp profiles/{name}.yaml params.yaml', then 'make repro' without "
+            "PROFILE"
+        )
+    PARAMS.write_text(text, encoding="utf-8")
+
+
+def report_changes(_: str) -> None:
+    """Print one line if a run of the committed code and settings gave other outputs."""
+    if not is_as_committed(*CODE) or is_as_committed(*OUTPUTS):
+        return
+    scores = [change for change in list_changes("metrics") if None not in change]
+    found = "no headline score changed"
+    if scores:
+        file, name, old, new = max(scores, key=lambda change: abs(change[3] - change[2]))
+        found = f"the largest change is {name} in {file}, {old:.3f} → {new:.3f}"
+    facts = list_changes("params", "--targets", *map(str, Path("predictions/study").glob("*.json")))
+    cause = "CPU and library versions are the same, so look for another cause"
+    if facts:
+        machine = [(name, old, new) for file, name, old, new in facts if file == facts[0][0]]
+        then = "; ".join(f"{name} {old or 'not set'}" for name, old, _ in machine)
+        now = "; ".join(f"{name} {new or 'not set'}" for name, _, new in machine)
+        cause = f"Those were computed with {then}, these with {now}"
     print(
-        f"\nThis run's outputs differ from the committed ones: {move}. {machines}. 'dvc metrics "
-        "diff' lists all; before you compare experiments, commit yours as the baseline: git commit "
+        f"\nThe outputs differ from the committed ones: {found}. {cause}. 'dvc metrics diff' lists "
+        "all changes. Before you compare experiments, commit these as your baseline: git commit "
         "-am 'Baseline on this machine'"
     )
 
 
-def tell_largest_move(committed: dict, found: dict) -> str:
-    """Return the headline score that moved most, as text; both as in `SCORES`."""
-    moves = {
-        f"{measure.replace('_', ' ')} of {model} ({source})": (
-            score["value"],
-            found[model][source][measure]["value"],
-        )
-        for model, sources in committed.items()
-        for source, scores in sources.items()
-        for measure, score in scores.items()
-    }
-    moved = {name: move for name, move in moves.items() if None not in move and move[0] != move[1]}
-    if not moved:
-        return "no headline score moved"
-    name, (old, new) = max(moved.items(), key=lambda item: abs(item[1][1] - item[1][0]))
-    return f"the largest move of a score is {name}, {old:.3f} → {new:.3f}"
-
-
-def tell_machines(models: list[str]) -> str:
-    """Return in what the machine of this run differs from that of the committed scores."""
-    for model in models:
-        file = Path(f"predictions/{model}.json")
-        if not file.exists() or not git("ls-tree", "HEAD", str(file)):
-            continue
-        committed = json.loads(git("show", f"HEAD:./{file}"))
-        found = json.loads(file.read_text(encoding="utf-8"))
-        differing = [
-            name for name in {**committed, **found} if committed.get(name) != found.get(name)
-        ]
-        if differing:
-            then, now = (
-                "; ".join(
-                    f"{name.replace('_', ' ')} {machine.get(name, 'not set')}" for name in differing
-                )
-                for machine in (committed, found)
-            )
-            return f"Those were computed with {then}, these with {now}"
-    return "CPU and library versions are those of the committed scores, so look for another cause"
+def list_changes(kind: str, *flags: str) -> list[tuple]:
+    """Return file, name, old and new value of what DVC finds changed since the last commit."""
+    command = [sys.executable, "-m", "dvc", kind, "diff", "--json", *flags]
+    files = json.loads(subprocess.check_output(command, encoding="utf-8"))
+    changes = [(file, *change) for file, names in files.items() for change in names.items()]
+    return sorted((file, name, change["old"], change["new"]) for file, name, change in changes)
 
 
 def record(name: str) -> None:
-    """Copy settings and metrics to `results/<name>`; a README.md that lies there stays."""
+    """Copy settings and results to `results/<name>`; its README.md is kept."""
+    folder = Path("results") / name
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        sys.exit(f"NAME must be of letters, digits, - and _, as in NAME=paper; found {name!r}")
-    old = Path("results") / name / PARAMS
-    if name == "repeats" or (old.parent.exists() and not old.exists()):
-        sys.exit(
-            f"NAME must be free or that of an earlier record; results/{name} is for other things"
-        )
-    try:
-        profile = parse_params(read_text(PARAMS), place=str(PARAMS)).profile
-    except ParamsError as error:
-        sys.exit(str(error))
-    recorded = (
-        yaml.load(old.read_text(encoding="utf-8"), Loader)["profile"] if old.exists() else profile
-    )
-    if recorded != profile:
-        sys.exit(
-            f"NAME must be free or that of an earlier record of this profile, {profile}; "
-            f"results/{name} is of {recorded}; choose another name, or delete that first"
-        )
+        raise ValueError(f"NAME={name!r}: use letters, digits, - and _ only, as in NAME=paper")
+    profile, known = load("")[0].profile, folder / PARAMS
+    if folder.exists() or name == "repeats":
+        recorded = load_yaml(read_text(known))["profile"] if known.exists() else "something else"
+        if recorded != profile:
+            raise ValueError(
+                f"results/{name} records {recorded}, and the profile in params.yaml is {profile}; "
+                "choose another NAME, or delete that folder first"
+            )
     dry = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], capture_output=True)
     if b"up to date" not in dry.stdout:
-        sys.exit("params.yaml and metrics/ must belong together; run 'make repro' first")
-    folder = Path("results") / name
-    new = Path("results") / f"{name}.new"
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree("metrics", new / "metrics")
-    shutil.copy(PARAMS, new)
-    shutil.copy("plots/learning_curves.csv", new)
-    shutil.copy("MODEL_CARD.md", new)
-    note = folder / "README.md"
-    if note.exists():
-        shutil.copy(note, new)
-    else:
-        hint = "Say here which data, which machine and which command gave this."
-        (new / "README.md").write_text(f"# {name}\n\n{hint}\n", encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
-    print(f"recorded in {folder}; see that {note} says which data and which machine")
+        raise ValueError("The outputs do not belong to params.yaml; run 'make repro' first")
+    readme = folder / "README.md"
+    note = f"# {name}\n\nDescribe data, machine and command here.\n"
+    note = readme.read_text(encoding="utf-8") if readme.exists() else note
+    with replace_folder(folder) as new:
+        for path in map(Path, RECORDED):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, new / path.name)
+        (new / "README.md").write_text(note, encoding="utf-8")
+    print(f"Recorded in {folder}; describe data and machine in {readme}")
+
+
+VERBS = {"use": use, "check": check, "moved": report_changes, "record": record}
 
 
 def main() -> None:
     """Run the verb that the first argument names."""
     verb, name, *_ = (*sys.argv[1:], "", "")
-    if verb == "use":
-        use(name)
-    elif verb == "check":
-        place, text = find(name)
-        source = check(text, place).data.source
-        come = "are there" if source not in DOWNLOADED else "will be downloaded, see 'make plan'"
-        print(f"The settings can be run, and the data that they name {come}.")
-    elif verb == "moved":
-        moved()
-    elif verb == "record":
-        record(name)
-    else:
-        sys.exit(f"the verb must be use, check, moved or record; found {verb!r}")
+    if verb not in VERBS:
+        sys.exit(f"Unknown verb {verb!r}; choose from {', '.join(VERBS)}")
+    try:
+        VERBS[verb](name)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{str(error).rstrip('.')}. Nothing was changed.")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Name skin lesions in dermatoscopic photographs; a study, not a medical device."""
+"""Classify skin lesions in dermatoscopic photographs; research software, not a medical device."""

@@ -1,4 +1,4 @@
-"""Networks, weights and arrays from elsewhere: nothing in them is run, no file of ours is read."""
+"""Models, weights and arrays of unknown origin run no code and read no other file."""
 
 import importlib.metadata
 import io
@@ -11,14 +11,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from cloned import ROOT
 
-from lesions.archive import load_network, save_network
-from lesions.mixing import load_mixing
-from lesions.resume import load_state
-from lesions.runtime import keras, tf
-from lesions.training import Progress
+from lesions.networks.backend import keras, tf
+from lesions.networks.saving import load_network, save_network
+from lesions.sampling.mixing import load_mixing
+from lesions.training.checkpoint import load_checkpoint
+from lesions.training.loop import Progress
 
-ROOT = Path(__file__).parents[2]
 PINNED = dict(
     line.split("==")
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
@@ -33,12 +33,12 @@ def build():
 
 @pytest.fixture
 def archive(tmp_path):
-    """Give a function that writes a good archive with other contents, and gives its path."""
-    save_network(build(), tmp_path / "good.keras")
+    """Return a function that rewrites a valid archive with changes and returns its path."""
+    save_network(build(), tmp_path / "valid.keras")
 
-    def write(change=None, weights=None, more=()):
+    def write(change=None, weights=None, extra=()):
         path = tmp_path / "hostile.keras"
-        with zipfile.ZipFile(tmp_path / "good.keras") as old, zipfile.ZipFile(path, "w") as new:
+        with zipfile.ZipFile(tmp_path / "valid.keras") as old, zipfile.ZipFile(path, "w") as new:
             for name in old.namelist():
                 content = old.read(name)
                 if name == "config.json" and change is not None:
@@ -48,7 +48,7 @@ def archive(tmp_path):
                 if name.endswith(".h5") and weights is not None:
                     content = weights
                 new.writestr(name, content)
-            for name, content in dict(more).items():
+            for name, content in dict(extra).items():
                 new.writestr(name, content)
         return path
 
@@ -56,7 +56,7 @@ def archive(tmp_path):
 
 
 class Touch:
-    """An object whose unpickling makes a file."""
+    """An object whose unpickling creates a file."""
 
     def __init__(self, path):
         self.path = path
@@ -66,7 +66,7 @@ class Touch:
 
 
 def replaced(layer):
-    """Put another layer in the place of the dense one."""
+    """Return a change that replaces the dense layer by another one."""
 
     def change(layers):
         kept = {key: layers[1][key] for key in ("inbound_nodes", "name") if key in layers[1]}
@@ -79,7 +79,7 @@ def configured(**settings):
     return lambda layers: layers[1]["config"].update(settings)
 
 
-def lambda_of(function):
+def lambda_layer(function):
     config = {"name": "dense", "function": function, "arguments": {}}
     return replaced({"class_name": "Lambda", "config": config})
 
@@ -88,20 +88,22 @@ def call(module, name):
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
 
 
-def made(module, name, config):
+def instance(module, name, config):
     return {"module": module, "class_name": name, "config": config, "registered_name": None}
 
 
-def test_an_archive_that_is_only_rewritten_is_loaded(archive):
+def test_an_archive_that_is_rewritten_without_a_change_is_loaded(archive):
     assert load_network(archive(lambda layers: None)).count_params() == 3 * 2 + 2
 
 
 CODE = ["4wEAAAAAAAAAAAAAAAIAAAADAAAA8wYAAACXAHwAUwCpAKkB2gF4cwEAAAAg", None, None]
 HOSTILE = {
-    "a Lambda layer of bytecode": lambda_of(made("builtins", "__lambda__", {"code": CODE[0]})),
-    "a Lambda layer of get_file": lambda_of(call("keras.utils", "get_file")),
-    "a Lambda layer of os.system": lambda_of(call("os", "system")),
-    "a Lambda layer of eval": lambda_of(call("builtins", "eval")),
+    "a Lambda layer of bytecode": lambda_layer(
+        instance("builtins", "__lambda__", {"code": CODE[0]})
+    ),
+    "a Lambda layer of get_file": lambda_layer(call("keras.utils", "get_file")),
+    "a Lambda layer of os.system": lambda_layer(call("os", "system")),
+    "a Lambda layer of eval": lambda_layer(call("builtins", "eval")),
     "a layer that is a saved TensorFlow function": replaced(
         {"class_name": "TFSMLayer", "config": {"name": "dense", "filepath": "SAVED"}}
     ),
@@ -111,25 +113,25 @@ HOSTILE = {
     "a layer that opens a file": replaced(
         {"module": "builtins", "class_name": "open", "config": {"file": "TOUCHED", "mode": "w"}}
     ),
-    "a layer of a file's name": replaced(
+    "a layer that is a path": replaced(
         {"module": "pathlib", "class_name": "Path", "config": {"args": "TOUCHED"}}
     ),
-    "a layer that nobody knows": replaced({"class_name": "Nothing", "config": {"name": "dense"}}),
+    "an unknown layer": replaced({"class_name": "Nothing", "config": {"name": "dense"}}),
     "an activation that is a function of another module": configured(
         activation=call("os", "system")
     ),
-    "an activation that fetches a file": configured(activation=call("keras.utils", "get_file")),
-    "an activation that turns safety off": configured(
+    "an activation that downloads a file": configured(activation=call("keras.utils", "get_file")),
+    "an activation that disables safe mode": configured(
         activation=call("keras.config", "enable_unsafe_deserialization")
     ),
     "an activation that is a lambda": configured(
-        activation=made("builtins", "__lambda__", {"code": CODE[0]})
+        activation=instance("builtins", "__lambda__", {"code": CODE[0]})
     ),
-    "an initial value that is a Popen": configured(
-        kernel_initializer=made("subprocess", "Popen", {"args": ["touch", "TOUCHED"]})
+    "an initializer that is a Popen": configured(
+        kernel_initializer=instance("subprocess", "Popen", {"args": ["touch", "TOUCHED"]})
     ),
-    "a regulariser that is a numpy loader": configured(
-        kernel_regularizer=made("numpy", "load", {"file": "PICKLE", "allow_pickle": True})
+    "a regulariser that is numpy.load": configured(
+        kernel_regularizer=instance("numpy", "load", {"file": "PICKLE", "allow_pickle": True})
     ),
     "a vocabulary from a file": replaced(
         {"class_name": "StringLookup", "config": {"name": "dense", "vocabulary": "SECRET"}}
@@ -137,28 +139,28 @@ HOSTILE = {
 }
 
 
-def filled(change, folder):
-    """Put real paths for the words in capitals."""
-    places = {name: str(folder / name) for name in ("TOUCHED", "SAVED", "SECRET", "PICKLE")}
+def with_paths(change, folder):
+    """Return the change with paths in `folder` for the words in capitals."""
+    paths = {name: str(folder / name) for name in ("TOUCHED", "SAVED", "SECRET", "PICKLE")}
 
-    def change_and_fill(layers):
+    def change_and_insert_paths(layers):
         change(layers)
         text = json.dumps(layers)
-        for name, path in places.items():
+        for name, path in paths.items():
             text = text.replace(f'"{name}"', json.dumps(path))
         layers[:] = json.loads(text)
 
-    return change_and_fill
+    return change_and_insert_paths
 
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
-def test_an_archive_that_would_run_or_read_something_else_is_refused(archive, tmp_path, change):
+def test_an_archive_that_would_run_code_or_read_another_file_is_refused(archive, tmp_path, change):
     (tmp_path / "SECRET").write_text("secret\n", encoding="utf-8")
     (tmp_path / "PICKLE").write_bytes(pickle.dumps(Touch(tmp_path / "TOUCHED")))
     module = tf.Module()
     module.call = tf.function(lambda x: x, input_signature=[tf.TensorSpec((None, 3))])
     tf.saved_model.save(module, str(tmp_path / "SAVED"))
-    path = archive(filled(change, tmp_path))
+    path = archive(with_paths(change, tmp_path))
     with pytest.raises((ValueError, TypeError)) as refused:
         load_network(path)
     assert "secret" not in str(refused.value)
@@ -166,15 +168,13 @@ def test_an_archive_that_would_run_or_read_something_else_is_refused(archive, tm
     assert not Path("TOUCHED").exists()
 
 
-def test_the_setting_that_would_allow_them_is_not_on():
+def test_keras_safe_mode_is_not_disabled():
     assert keras.src.saving.serialization_lib.in_safe_mode() is not False
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside-of-lesions", "a/../../outside"])
-def test_what_an_archive_holds_under_a_path_that_leads_out_is_written_nowhere(
-    archive, tmp_path, name
-):
-    path = archive(more={name: "x"})
+def test_a_member_whose_path_leads_out_of_the_archive_is_not_written(archive, tmp_path, name):
+    path = archive(extra={name: "x"})
     before = sorted(tmp_path.rglob("*"))
     with pytest.warns(UserWarning, match="Skipping invalid path during archive extraction"):
         load_network(path)
@@ -207,16 +207,16 @@ def another_shape(values):
     values.create_dataset("1", data=np.zeros(2, np.float32))
 
 
-def nothing(values):
+def no_weights(values):
     del values
 
 
-WEIGHTS = [external_link, external_storage, another_shape, nothing]
+WEIGHTS = [external_link, external_storage, another_shape, no_weights]
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")  # then it is refused
 @pytest.mark.parametrize("change", WEIGHTS, ids=lambda change: change.__name__)
-def test_weights_that_lie_elsewhere_or_do_not_fit_are_refused(
+def test_weights_in_another_file_or_of_another_shape_are_refused(
     archive, tmp_path, monkeypatch, change
 ):
     monkeypatch.chdir(tmp_path)
@@ -227,27 +227,27 @@ def test_weights_that_lie_elsewhere_or_do_not_fit_are_refused(
         load_network(archive(weights=weights_with(change)))
 
 
-@pytest.mark.parametrize("part", [0, 1, 22, 0.3, 0.7, 0.99])
-def test_an_archive_cut_short_is_refused(archive, part):
+@pytest.mark.parametrize("kept", [0, 1, 22, 0.3, 0.7, 0.99])  # bytes, or their share
+def test_a_truncated_archive_is_refused(archive, kept):
     path = archive()
     content = path.read_bytes()
-    path.write_bytes(content[: part if isinstance(part, int) else int(part * len(content))])
+    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
     with pytest.raises((ValueError, OSError, zipfile.BadZipFile)):
         load_network(path)
 
 
-def test_an_h5_file_is_read_for_its_weights_alone(tmp_path):
-    """As `backbone.weights` is: what a file says of the network around its weights is not read."""
-    file = tmp_path / "whole.weights.h5"
-    whole = build()
-    whole.save_weights(file)
-    hostile = made("subprocess", "Popen", {"args": ["touch", str(tmp_path / "TOUCHED")]})
+def test_only_the_weights_of_an_h5_file_are_read(tmp_path):
+    """As of `backbones.<name>.weights`: the network's description in the file is ignored."""
+    file = tmp_path / "hostile.weights.h5"
+    saved = build()
+    saved.save_weights(file)
+    hostile = instance("subprocess", "Popen", {"args": ["touch", str(tmp_path / "TOUCHED")]})
     with h5py.File(file, "a") as opened:
         opened.attrs["model_config"] = json.dumps(hostile)
         opened.attrs["pickled"] = np.void(pickle.dumps(Touch(tmp_path / "TOUCHED")))
     network = build()
     network.load_weights(file)
-    np.testing.assert_array_equal(network.get_weights()[0], whole.get_weights()[0])
+    np.testing.assert_array_equal(network.get_weights()[0], saved.get_weights()[0])
     assert not (tmp_path / "TOUCHED").exists()
 
 
@@ -256,7 +256,7 @@ def test_an_h5_file_is_read_for_its_weights_alone(tmp_path):
 
 @pytest.fixture
 def objects(tmp_path):
-    """An array of objects, whose unpickling would make a file."""
+    """An array of one object whose unpickling would create a file."""
     array = np.empty(1, object)
     array[0] = Touch(tmp_path / "TOUCHED")
     return array
@@ -294,25 +294,29 @@ def test_a_mixing_matrix_of_objects_is_refused(objects, tmp_path):
     assert not (tmp_path / "TOUCHED").exists()
 
 
-@pytest.mark.parametrize("name", ["story", "network_00000", "optimizer_00000"])
-def test_a_training_state_of_objects_is_refused(objects, tmp_path, name):
+@pytest.mark.parametrize("name", ["record", "network_00000", "optimizer_00000"])
+def test_a_checkpoint_of_objects_is_refused(objects, tmp_path, name):
     network = build()
     optimizer = keras.optimizers.Adam(0.1)
     optimizer.build(network.trainable_variables)
-    story = np.array(json.dumps({"history": [], "best_epoch": 0}))
-    arrays = {"story": story} | {
-        f"network_{n:05}": value for n, value in enumerate(network.get_weights())
+    record = np.array(json.dumps({"history": [], "best_epoch": 0}))
+    arrays = {"record": record} | {
+        f"network_{index:05}": value for index, value in enumerate(network.get_weights())
     }
-    arrays |= {f"optimizer_{n:05}": np.asarray(v) for n, v in enumerate(optimizer.variables)}
-    np.savez(tmp_path / "state.npz", **arrays | {name: objects})
+    arrays |= {
+        f"optimizer_{index:05}": np.asarray(value)
+        for index, value in enumerate(optimizer.variables)
+    }
+    np.savez(tmp_path / "checkpoint.npz", **arrays | {name: objects})
     with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
-        load_state(tmp_path / "state.npz", network, optimizer, Progress())
+        load_checkpoint(tmp_path / "checkpoint.npz", network, optimizer, Progress())
     assert not (tmp_path / "TOUCHED").exists()
 
 
-CODES = [
+MODULES = [
     file for name in ("src", "stages", "tools") for file in sorted((ROOT / name).rglob("*.py"))
 ]
+COMMENT = re.compile(r"  # .*")
 UNSAFE = re.compile(
     r"\bpickle\b|\bdill\b|\bjoblib\b|\bmarshal\b|\bshelve\b|allow_pickle(?!=False)|safe_mode=False|"
     r"enable_unsafe_deserialization|torch\.load|yaml\.(unsafe_load|full_load|UnsafeLoader)|"
@@ -320,18 +324,18 @@ UNSAFE = re.compile(
 )
 
 
-def test_no_code_of_ours_unpickles():
-    assert len(CODES) > 90
-    found = {file: UNSAFE.search(file.read_text(encoding="utf-8")) for file in CODES}
-    assert not any(found.values()), found
+def test_no_module_of_the_project_unpickles():
+    assert len(MODULES) > 90
+    codes = {file: COMMENT.sub("", file.read_text(encoding="utf-8")) for file in MODULES}
+    assert [file for file, code in codes.items() if UNSAFE.search(code)] == []
 
 
-def test_the_search_for_what_unpickles_finds_it():
+def test_the_pattern_finds_what_unpickles():
     for text in ("import pickle", "np.load(a, allow_pickle=True)", "x = eval(y)", "joblib.load(f)"):
         assert UNSAFE.search(text)
 
 
 @pytest.mark.parametrize("version", [PINNED["keras"], importlib.metadata.version("keras")])
-def test_keras_is_one_in_which_the_known_ways_around_safe_mode_are_shut(version):
-    # CVE-2026-1462, TFSMLayer: mended in 3.13.2 and in 3.14.
+def test_keras_has_the_fixes_of_the_known_ways_around_safe_mode(version):
+    # CVE-2026-1462, TFSMLayer: fixed in 3.13.2 and 3.14.
     assert tuple(map(int, version.split(".")[:2])) >= (3, 14)

@@ -7,17 +7,17 @@ import struct
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from cloned import ROOT
 from PIL import Image
 
-from lesions.images import read_image, resize_images
-from lesions.ingestion import ingest_folder
-from lesions.jpeg import MAX_PIXELS
-from lesions.taxonomy import COLUMNS, METADATA, PARTS
+from lesions.datasets.ham10000 import COLUMNS, IMAGE_FOLDERS, METADATA
+from lesions.datasets.ingest import ingest_folder
+from lesions.imaging.images import read_image, resize_images
+from lesions.imaging.jpeg import MAX_PIXELS
 
 NOISE = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
 PIXELS = cv2.resize(NOISE, (64, 48), interpolation=cv2.INTER_CUBIC)  # smooth, so that JPEG keeps it
@@ -55,11 +55,11 @@ def png(height, width):
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-NO_JPEG = r"its \d+ bytes are no JPEG, they begin with b'"
+NO_JPEG = r"its \d+ bytes are not a JPEG, they begin with b'"
 CUT = r"cut off after \d+ bytes, before the end of the image"
 NOT_DECODED = r"its \d+ bytes cannot be decoded"
 DAMAGED = r"its pixels are damaged, libjpeg says: "
-TOO_LARGE = r"its header says [\d,]+ × [\d,]+ pixels, and 100,000,000 in all are the most"
+TOO_LARGE = r"its header states [\d,]+ × [\d,]+ pixels, above the limit of 100,000,000"
 SIDES = (np.array([30_000, 30_000]), np.array([65_535, 65_535]), np.array([10_001, 10_000]))
 
 REFUSED = (
@@ -221,7 +221,7 @@ READ = (
 
 @pytest.fixture
 def study(tmp_path):
-    """Give a function that brings a photograph of these bytes and this name over."""
+    """Return a function that ingests a photograph of these bytes and this name."""
 
     def ingest(content, name="ISIC_1.jpg"):
         source = tmp_path / "mine"
@@ -233,8 +233,8 @@ def study(tmp_path):
         )
         if content is not None:
             (source / name).write_bytes(content)
-        ingest_folder(source, tmp_path / "raw")
-        return tmp_path / "raw" / PARTS[0] / f"{stem}.jpg"
+        ingest_folder(source, tmp_path / "raw", setting="sets.study.source.path")
+        return tmp_path / "raw" / IMAGE_FOLDERS[0] / f"{stem}.jpg"
 
     return ingest
 
@@ -242,8 +242,8 @@ def study(tmp_path):
 @pytest.mark.parametrize(("content", "fault"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_whole_jpeg_is_refused_by_name(study, capfd, content, fault):
     message = (
-        r"^every image must be a complete JPEG; 1 of 1 are not, first ISIC_1\.jpg: "
-        rf"{fault}.*; fetch it again\.$"
+        r"^1 of 1 images are not complete JPEGs, first ISIC_1\.jpg: "
+        rf"{fault}.*; fetch it again$"
     )
     with pytest.raises(ValueError, match=message):
         study(content)
@@ -356,9 +356,9 @@ def test_what_is_no_file_is_refused_by_name(study, tmp_path, make):
     with pytest.raises(ValueError, match=r"have no file, first ISIC_1"):
         study(None)
     put_back()
-    message = r"^what is named like an image must be a file; .* first .*\.jpg, a .*; rename or move"
+    message = r" of \d paths named like an image are not files, first .*\.jpg, a .*; rename or move"
     with pytest.raises(ValueError, match=message):
-        ingest_folder(tmp_path / "mine", tmp_path / "raw")
+        ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
     assert not (tmp_path / "raw").exists()
 
 
@@ -369,8 +369,8 @@ def test_a_link_out_of_the_folder_is_followed_and_what_it_leads_to_is_left_as_it
     with pytest.raises(ValueError, match="have no file"):
         study(None)
     (tmp_path / "mine/ISIC_1.jpg").symlink_to(tmp_path / "elsewhere.jpg")
-    ingest_folder(tmp_path / "mine", tmp_path / "raw")
-    brought = tmp_path / "raw" / PARTS[0] / "ISIC_1.jpg"
+    ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
+    brought = tmp_path / "raw" / IMAGE_FOLDERS[0] / "ISIC_1.jpg"
     assert brought.read_bytes() == WHOLE
     assert not brought.is_symlink()
     assert (tmp_path / "elsewhere.jpg").read_bytes() == WHOLE
@@ -383,8 +383,8 @@ def test_folders_linked_in_a_ring_are_walked_once(study, tmp_path):
     deep.mkdir(parents=True)
     (deep / "up").symlink_to(tmp_path / "mine")
     (deep / "ISIC_1.jpg").write_bytes(WHOLE)
-    ingest_folder(tmp_path / "mine", tmp_path / "raw")
-    assert (tmp_path / "raw" / PARTS[0] / "ISIC_1.jpg").read_bytes() == WHOLE
+    ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
+    assert (tmp_path / "raw" / IMAGE_FOLDERS[0] / "ISIC_1.jpg").read_bytes() == WHOLE
 
 
 def test_a_link_out_of_the_folder_to_what_is_no_photograph_is_refused(study, tmp_path):
@@ -393,7 +393,7 @@ def test_a_link_out_of_the_folder_to_what_is_no_photograph_is_refused(study, tmp
     (tmp_path / "secret").write_text("a password", encoding="utf-8")
     (tmp_path / "mine/ISIC_1.jpg").symlink_to(tmp_path / "secret")
     with pytest.raises(ValueError, match=NO_JPEG):
-        ingest_folder(tmp_path / "mine", tmp_path / "raw")
+        ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
     assert (tmp_path / "secret").read_text(encoding="utf-8") == "a password"
 
 
@@ -401,8 +401,8 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from lesions.images import resize_images
-from lesions.jpeg import find_fault
+from lesions.imaging.images import resize_images
+from lesions.imaging.jpeg import find_fault
 path = Path(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 fault = find_fault(path)
@@ -411,7 +411,7 @@ out = np.zeros((1, 8, 8, 3), np.uint8)
 try:
     resize_images([path], out, pixels=8, interpolation="area", crop="none")
 except ValueError as error:
-    assert "must be of a size to decode" in str(error), error
+    assert "is too large to decode" in str(error), error
 else:
     raise AssertionError("it was decoded")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
@@ -423,10 +423,9 @@ def test_a_header_of_30000_by_30000_pixels_takes_no_memory(tmp_path, kind):
     bomb = bytearray(header(5, struct.pack(">HH", 30_000, 30_000)))
     bomb[FRAME : FRAME + 2] = kind
     (tmp_path / "bomb.jpg").write_bytes(bomb)
-    source = Path(sys.modules[read_image.__module__].__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", PEAK, tmp_path / "bomb.jpg"],
-        env=os.environ | {"PYTHONPATH": str(source)},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         encoding="utf-8",
     )

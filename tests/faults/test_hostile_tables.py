@@ -2,8 +2,8 @@
 
 import pytest
 
-from lesions.metadata import read_metadata
-from lesions.taxonomy import COLUMNS, METADATA
+from lesions.datasets.ham10000 import COLUMNS, METADATA
+from lesions.datasets.metadata import read_metadata
 
 HEADER = ",".join(COLUMNS)
 ROW = "HAM_1,ISIC_1,nv,histo,50,male,back"
@@ -20,73 +20,100 @@ def replaced(old, new):
     return TABLE.replace(old, new).encode()
 
 
-AGE = r"^age must be empty or a number of years from 0 to 120; row 3 of HAM10000_metadata.csv has "
+AGE = r"^Row 3 of HAM10000_metadata.csv: age .* is not a number from 0 to 120; correct it"
 REFUSED = {
-    "no bytes": (b"", r"must have a header and rows; it is empty"),
-    "line ends alone": (b"\n\n\n", r"must have a header and rows; it is empty"),
-    "a header alone": (f"{HEADER}\n".encode(), r"must have a row for each image; it has none"),
-    "rows without a header": (f"{ROW}\n{OTHER}\n".encode(), r"must have the columns lesion_id, "),
-    "semicolons": (replaced(",", ";"), r"must have the columns .* separate them by commas"),
-    "bars": (replaced(",", "|"), r"must have the columns .* separate them by commas"),
-    "headings in capitals": (replaced("image_id", "Image_ID"), r"it lacks image_id and"),
+    "no bytes": (b"", r"HAM10000_metadata.csv is empty; download it again"),
+    "only line ends": (b"\n\n\n", r"HAM10000_metadata.csv is empty; download it again"),
+    "only a header": (
+        f"{HEADER}\n".encode(),
+        r"HAM10000_metadata.csv has a header but no rows; download",
+    ),
+    "rows without a header": (f"{ROW}\n{OTHER}\n".encode(), r"lacks the columns lesion_id, "),
+    "semicolons": (replaced(",", ";"), r"lacks the columns .*; separate columns by commas"),
+    "bars": (replaced(",", "|"), r"lacks the columns .*; separate columns by commas"),
+    "headings in capitals": (
+        replaced("image_id", "Image_ID"),
+        r"lacks the columns image_id; it has",
+    ),
     "a blank before a heading": (
         replaced(",image_id", ", image_id"),
-        r"it lacks image_id and",
+        r"lacks the columns image_id; it has",
     ),
-    "a heading of look-alikes": (replaced(",age", ",\u0430ge"), r"it lacks age and has "),
+    "a heading of look-alikes": (replaced(",age", ",\u0430ge"), r"lacks the columns age; it has "),
     "a heading twice": (
         f"{HEADER},age\n{ROW},5\n{OTHER},5\n".encode(),
-        r"a column must stand once; .* has 'age' more than once",
+        r"has the column 'age' several times",
     ),
     "a heading three times": (
         f"{HEADER},x,x,x\n{ROW},1,2,3\n".encode(),
-        r"a column must stand once; .* has 'x' more than once",
+        r"has the column 'x' several times",
     ),
     "the pipeline's own label": (
         f"{HEADER},label\n{ROW},4\n".encode(),
-        r"are columns that the pipeline adds; .* has label already",
+        r"has the columns label, which the pipeline adds",
     ),
-    "Latin-1": (replaced("back", "Rücken").decode().encode("latin-1"), r"must be text in UTF-8"),
+    "Latin-1": (
+        replaced("back", "Rücken").decode().encode("latin-1"),
+        r"is not UTF-8 \(byte \d+\)",
+    ),
     "Windows' own Western code": (
         replaced("back", "“back”").decode().encode("cp1252"),
-        r"must be text in UTF-8",
+        r"is not UTF-8 \(byte \d+\)",
     ),
-    "Shift JIS": (replaced("back", "背中").decode().encode("shift_jis"), r"must be text in UTF-8"),
-    "UTF-16": (TABLE.encode("utf-16"), r"must be text in UTF-8; byte 1 is not"),
-    "UTF-16 from its other end": (TABLE.encode("utf-16-be"), r"HAM10000_metadata.csv must "),
-    "UTF-32": (TABLE.encode("utf-32"), r"must be text in UTF-8; byte 1 is not"),
-    "an Excel workbook": (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00!\x00\xff", r"must be text"),
-    "a photograph": (b"\xff\xd8\xff\xe0\x00\x10JFIF", r"must be text in UTF-8; byte 1 is not"),
-    "a page": (b"<!DOCTYPE html>\n<title>404</title>\n", r"must have the columns "),
+    "Shift JIS": (
+        replaced("back", "背中").decode().encode("shift_jis"),
+        r"is not UTF-8 \(byte \d+\)",
+    ),
+    "UTF-16": (TABLE.encode("utf-16"), r"is not UTF-8 \(byte 1\)"),
+    "UTF-16 from its other end": (
+        TABLE.encode("utf-16-be"),
+        r"HAM10000_metadata.csv (is not UTF-8|lacks the columns) ",
+    ),
+    "UTF-32": (TABLE.encode("utf-32"), r"is not UTF-8 \(byte 1\)"),
+    "an Excel workbook": (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00!\x00\xff", r"is not UTF-8"),
+    "a photograph": (b"\xff\xd8\xff\xe0\x00\x10JFIF", r"is not UTF-8 \(byte 1\)"),
+    "a page": (b"<!DOCTYPE html>\n<title>404</title>\n", r"lacks the columns "),
     "a pointer of Git LFS": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-        r"must have the columns ",
+        r"lacks the columns ",
     ),
-    "NUL bytes alone": (bytes(500), r"HAM10000_metadata.csv must "),
-    "an open quote": (replaced("ISIC_2", '"ISIC_2'), r"must be comma- or tab-separated values"),
-    "text behind a quote": (replaced("ISIC_2", '"IS"IC_2'), r"line 3 is not"),
-    "a value too many": (replaced("face", "face,left"), r"row 3 of .* has 8"),
-    "a value too few": (replaced(",face", ""), r"row 3 of .* has 6"),
-    "a decimal comma": (replaced("60", "60,5"), r"row 3 of .* has 8"),
-    "half a row at the end": (TABLE.encode()[:-20], r"row 3 of .* has \d"),
-    "a summary below": (f"{TABLE}2 rows\n".encode(), r"row 4 of .* has 1"),
+    "only NUL bytes": (bytes(500), r"HAM10000_metadata.csv (is not UTF-8|lacks the columns) "),
+    "an open quote": (replaced("ISIC_2", '"ISIC_2'), r"is not comma- or tab-separated values"),
+    "text behind a quote": (
+        replaced("ISIC_2", '"IS"IC_2'),
+        r"^Line 3 of .* is not comma- or tab-separated",
+    ),
+    "a value too many": (replaced("face", "face,left"), r"^Row 3 of .* has 8 values for 7 columns"),
+    "a value too few": (replaced(",face", ""), r"^Row 3 of .* has 6 values for 7 columns"),
+    "a decimal comma": (replaced("60", "60,5"), r"^Row 3 of .* has 8 values for 7 columns"),
+    "half a row at the end": (TABLE.encode()[:-20], r"^Row 3 of .* has \d values for 7 columns"),
+    "a summary below": (f"{TABLE}2 rows\n".encode(), r"^Row 4 of .* has 1 values for 7 columns"),
     "the header once more": (
         f"{TABLE}{HEADER}\n".encode(),
-        r"dx must be one of .*; row 4 of .* has 'dx'",
+        r"Row 4 of .*: unknown dx 'dx'; expected one of ",
     ),
-    "an image twice": (f"{TABLE}{ROW}\n".encode(), r"image_id must stand in one row only; row 4"),
-    "an image with its suffix": (replaced("ISIC_2", "ISIC_2.jpg"), r"without its suffix; row 3"),
-    "an empty image": (replaced("ISIC_2", ""), r"image_id must not be empty; row 3"),
-    "an image of blanks": (replaced("ISIC_2", "   "), r"image_id must not be empty; row 3"),
-    "a blank that is not broken": (replaced("ISIC_2", "ISIC_2\xa0"), r"no spaces around it; row 3"),
-    "an empty lesion": (replaced("HAM_2", ""), r"lesion_id must not be empty; row 3"),
-    "a lesion with two diagnoses": (replaced("HAM_2", "HAM_1"), r"a lesion must have one dx"),
-    "a diagnosis in capitals": (replaced("mel,", "MEL,"), r"dx must be .* row 3 .* has 'MEL'"),
-    "a diagnosis in words": (replaced("mel,", "melanoma,"), r"dx must be .* has 'melanoma'"),
-    "a diagnosis of blanks": (replaced("mel,", " ,"), r"dx must be .* row 3 .* has ' '"),
-    "a diagnosis with a blank": (replaced("mel,", "mel ,"), r"dx must be .* has 'mel '"),
-    "a formula as diagnosis": (replaced("mel,", "=cmd|'/c calc'!A1,"), r"dx must be .* has \"=cmd"),
-    "a diagnosis of another set": (replaced("mel,", "scc,"), r"dx must be .* has 'scc'"),
+    "an image twice": (f"{TABLE}{ROW}\n".encode(), r"^Row 4 of .*: repeated image_id"),
+    "an image with its suffix": (
+        replaced("ISIC_2", "ISIC_2.jpg"),
+        r"^Row 3 of .*: image_id .* is a file name; remove the suffix",
+    ),
+    "an empty image": (replaced("ISIC_2", ""), r"^Row 3 of .*: empty image_id"),
+    "an image of blanks": (replaced("ISIC_2", "   "), r"^Row 3 of .*: empty image_id"),
+    "a blank that is not broken": (
+        replaced("ISIC_2", "ISIC_2\xa0"),
+        r"^Row 3 of .* has surrounding spaces",
+    ),
+    "an empty lesion": (replaced("HAM_2", ""), r"^Row 3 of .*: empty lesion_id"),
+    "a lesion with two diagnoses": (
+        replaced("HAM_2", "HAM_1"),
+        r"^Rows 2 and 3 of .*: lesion HAM_1 has two dx",
+    ),
+    "a diagnosis in capitals": (replaced("mel,", "MEL,"), r"^Row 3 of .*: unknown dx 'MEL'"),
+    "a diagnosis in words": (replaced("mel,", "melanoma,"), r"unknown dx 'melanoma'"),
+    "a diagnosis of blanks": (replaced("mel,", " ,"), r"^Row 3 of .*: unknown dx ' '"),
+    "a diagnosis with a blank": (replaced("mel,", "mel ,"), r"unknown dx 'mel '"),
+    "a formula as diagnosis": (replaced("mel,", "=cmd|'/c calc'!A1,"), r"unknown dx \"=cmd"),
+    "a diagnosis of another set": (replaced("mel,", "scc,"), r"unknown dx 'scc'"),
 } | {
     f"an age of {age!r}": (with_age(age), rf"{AGE}")
     for age in (
@@ -162,5 +189,5 @@ def test_a_million_rows_are_read_and_the_last_is_checked_as_well(tmp_path, age):
     if age == "50":
         assert len(read_metadata(path)) == 10**6
     else:
-        with pytest.raises(ValueError, match=r"row 1000001 of .* has '900'"):
+        with pytest.raises(ValueError, match=r"Row 1000001 of .*: age '900'"):
             read_metadata(path)

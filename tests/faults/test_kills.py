@@ -1,7 +1,4 @@
-"""`kill -9` in the midst of a stage, of DVC, and of both; then `dvc repro` as if nothing had been.
-
-The kill comes while the output is half written, and it is seen that it is.
-"""
+"""`kill -9` of a stage, of DVC or of both while an output is half written; then `dvc repro`."""
 
 import os
 import re
@@ -10,43 +7,50 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from faults_study import make_tiny, open_clone
 
 pytestmark = pytest.mark.slow
-# Stage to its output, and to what is there while the stage is in the midst of it.
-MIDST = {
-    "ingest": ("data/raw", "data/raw.new/*/*.jpg"),
-    "resize": ("data/images.npy", "data/images.npy"),
-    "features@vgg16": ("data/features/vgg16", "data/features/vgg16/train.npy"),
-    "train@cnn": ("models/cnn.keras", ".resume/cnn/*/state.npz"),
+STUDY = "data/sets/study"
+# Stage to its output, and to a file that exists while that is half written.
+UNFINISHED = {
+    "ingest@study": (f"{STUDY}/raw", f"{STUDY}/raw.new/*/*.jpg"),
+    "resize@study": (f"{STUDY}/images.npy", f"{STUDY}/images.npy"),
+    "features@vgg16": (f"{STUDY}/features/vgg16", f"{STUDY}/features/vgg16/train.npy"),
+    "train@cnn": ("models/cnn.keras", ".checkpoints/cnn/*/checkpoint.npz"),
     "report": ("plots/report.html", None),
 }
-KILLS = [(stage, "the stage") for stage in MIDST] + [
-    ("train@cnn", "DVC"),
+CHECKPOINT = UNFINISHED["train@cnn"][1]
+KILLS = [(stage, "the stage") for stage in UNFINISHED] + [
     ("features@vgg16", "DVC"),
     ("train@cnn", "both"),
-    ("ingest", "both"),
+    ("ingest@study", "both"),
 ]
+OUTPUTS = ("data", "models", "metrics", "plots", "predictions", "evaluation")
 
 
-def until(condition, seconds=120):
-    """Wait until something holds; give it."""
+def wait_until(condition, seconds=120):
+    """Wait until a condition holds, and return its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
         time.sleep(0.005)
-    raise AssertionError(f"it did not come to hold in {seconds} s")
+    raise AssertionError(f"the condition did not hold within {seconds} s")
+
+
+def has_ended(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 class Reproduction:
     """A `dvc repro` in the background, in a process group of its own."""
 
     def __init__(self, folder: Path, *flags: str):
-        self.folder = folder
         self.log = folder.with_name(f"{folder.name}.log")
         environment = os.environ | {"PYTHONPATH": str(folder / "src")}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -61,7 +65,7 @@ class Reproduction:
             )
 
     def stage(self, name: str) -> psutil.Process:
-        """Wait for a stage's process."""
+        """Wait for a stage's process, and return it."""
         script = f"stages/{name.partition('@')[0]}.py"
 
         def find():
@@ -69,64 +73,113 @@ class Reproduction:
             children = psutil.Process(self.process.pid).children(recursive=True)
             return next((child for child in children if script in command(child)), None)
 
-        return until(find)
+        return wait_until(find)
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; give the exit code and what was printed."""
+        """Wait for the end; return the exit code and what was printed."""
         return self.process.wait(timeout=300), self.log.read_text(encoding="utf-8")
+
+    def kill(self) -> None:
+        """Kill DVC and all its stages, and wait for DVC."""
+        with suppress(ProcessLookupError):  # all have ended
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def command(process: psutil.Process) -> list[str]:
+    """Return the command line of a Python process, of any other an empty one."""
     try:
         return process.cmdline() if process.name().startswith("python") else []
     except psutil.Error:
         return []
 
 
-def contents(path: Path) -> dict[str, bytes]:
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return {str(file): file.read_bytes() for file in files if file.is_file()}
+def contents(folder: Path, *paths: str) -> dict[str, bytes]:
+    """Return the bytes of every file at or below paths in a folder."""
+    found = {}
+    for path in paths:
+        files = [folder / path, *sorted((folder / path).rglob("*"))]
+        found |= {str(f.relative_to(folder)): f.read_bytes() for f in files if f.is_file()}
+    return found
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """Return every file that stages wrote, and the lock file."""
+    return contents(folder, *OUTPUTS, "MODEL_CARD.md", "dvc.lock")
+
+
+def differing(found: dict, expected: dict) -> list[str]:
+    """Return the paths of the files that are missing, extra or different."""
+    return [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
 
 
 def files_in_cache(folder: Path) -> list[Path]:
     return [path for path in (folder / ".dvc/cache/files").rglob("*") if path.is_file()]
 
 
-def forget(folder: Path, output: str) -> None:
-    """Take an output from DVC's cache, so that the stage itself must run again."""
+def remove_from_cache(folder: Path, output: str) -> None:
+    """Remove an output from DVC's cache, so that the stage itself must run again."""
     shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)
-    known = set(contents(folder / output).values())
+    known = set(contents(folder, output).values())
     for path in files_in_cache(folder):
         if path.read_bytes() in known:
             path.unlink()
 
 
-def outputs(folder: Path) -> dict[str, bytes]:
-    """Give every file that stages made, and the lock."""
-    places = ("data", "models", "metrics", "plots", "predictions", "dvc.lock")
-    return {name: data for place in places for name, data in contents(folder / place).items()}
-
-
 @pytest.fixture(scope="module")
-def undisturbed(clone):
-    """The clone after one run that nothing disturbed, and every file of it."""
-    # A training that lasts longer than a stage takes to see that its DVC is gone.
-    clone.edit(lambda params: params["models"]["cnn"].update(epochs=60))
+def reproduced(clone):
+    """The clone after a run without a fault, committed."""
+    # Training takes longer than a stage needs to notice that its DVC has ended.
+    clone.edit(make_tiny)
+    clone.edit(lambda params: params["models"]["cnn"].update(epochs=40))
     clone.repro()
-    return clone, outputs(clone.folder)
+    clone.commit("reproduced")
+    return clone
+
+
+def copy_or_link(source: str, target: str) -> None:
+    """Hard-link a large file: DVC replaces outputs and cached files, and never writes into them."""
+    (os.link if os.path.getsize(source) > 1_000_000 else shutil.copy2)(source, target)
+
+
+@pytest.fixture
+def study(reproduced, tmp_path):
+    """A test's own copy of that clone, and every file in it that stages wrote."""
+    folder = tmp_path / "study"
+    shutil.copytree(reproduced.folder, folder, symlinks=True, copy_function=copy_or_link)
+    yield open_clone(folder), outputs(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def start():
+    """Return a function that starts a `Reproduction`; those that still run are killed."""
+    started = []
+
+    def start_one(*arguments):
+        started.append(Reproduction(*arguments))
+        return started[-1]
+
+    yield start_one
+    for run in started:
+        run.kill()
 
 
 @pytest.mark.parametrize(
     ("stage", "killed"), KILLS, ids=[" of ".join(kill[::-1]) for kill in KILLS]
 )
-def test_after_a_kill_a_second_run_gives_what_an_undisturbed_one_gives(undisturbed, stage, killed):
-    clone, expected = undisturbed
+def test_after_a_kill_a_second_run_gives_the_outputs_of_an_uninterrupted_one(
+    study, start, stage, killed
+):
+    clone, expected = study
     folder = clone.folder
-    output, sign = MIDST[stage]
-    forget(folder, output)
-    run = Reproduction(folder, "--single-item", "--force", stage)
+    output, unfinished = UNFINISHED[stage]
+    remove_from_cache(folder, output)
+    run = start(folder, "--single-item", "--force", stage)
     process = run.stage(stage)
-    until(lambda: any(folder.glob(sign)) if sign else process.cpu_times().user > 0.3)
+    wait_until(
+        lambda: any(folder.glob(unfinished)) if unfinished else process.cpu_times().user > 0.3
+    )
     if killed == "the stage":
         process.kill()
     elif killed == "DVC":
@@ -137,137 +190,106 @@ def test_after_a_kill_a_second_run_gives_what_an_undisturbed_one_gives(undisturb
     assert code != 0
     if killed == "the stage":
         assert f"failed to reproduce '{stage}'" in printed
-        # 137 where $SHELL does not hand its process over to the command, as dash does not.
-        assert re.search("exited with (-9|137)", printed)
-        # `report` is killed while it still imports, and leaves no words yet.
-        words = "must come to an end of its own; it was killed, or crashed." in printed
-        assert words == (sign is not None)
+        # bash runs the stage in its own place; dash stays, and returns 128 + 9.
+        assert re.search(r"exited with (-9|137)\b", printed), printed
+        # `report` is killed while it still imports, before it can leave an explanation.
+        explained = " was killed or crashed; probably out of memory." in printed
+        assert explained == (unfinished is not None)
     else:
-        assert "must come to an end of its own" not in printed
-        gone = time.monotonic()
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 5)
-        assert killed == "both" or time.monotonic() - gone < 5
-    half = contents(folder / output)
-    assert half != {
-        name: expected[name] for name in expected if name.startswith(str(folder / output))
-    }
-    assert (folder / "dvc.lock").read_bytes() == expected[str(folder / "dvc.lock")]
+        assert "was killed or crashed" not in printed
+        wait_until(lambda: has_ended(process), 5)
+    assert differing(contents(folder, output), subset(expected, output)) != []
+    assert (folder / "dvc.lock").read_bytes() == expected["dvc.lock"]
 
     printed = clone.run("dvc", "repro")
     assert f"Running stage '{stage}'" in printed
     # What was computed before the kill is not computed again.
-    assert ("taking up after epoch" in printed) == (stage == "train@cnn")
+    assert ("resuming after epoch" in printed) == (stage == "train@cnn")
     assert printed.count("Running stage") == 1
-    found = outputs(folder)
-    assert sorted(found) == sorted(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
-    assert not (folder / ".resume/cnn").exists()
+    assert differing(outputs(folder), expected) == []
+    assert not (folder / ".checkpoints/cnn").exists()
 
 
-def test_a_training_whose_dvc_was_killed_never_meets_the_next_one(undisturbed):
-    """The second `dvc repro` comes at once, as from an impatient user."""
-    clone, expected = undisturbed
-    forget(clone.folder, "models/cnn.keras")
-    run = Reproduction(clone.folder, "--single-item", "--force", "train@cnn")
+def subset(files: dict, path: str) -> dict:
+    """Return those of the files that are at or below a path."""
+    return {name: data for name, data in files.items() if Path(name).is_relative_to(path)}
+
+
+def test_a_training_whose_dvc_was_killed_ends_before_the_next_one_resumes(study, start):
+    """The second `dvc repro` is started at once, as by an impatient user."""
+    clone, expected = study
+    remove_from_cache(clone.folder, "models/cnn.keras")
+    run = start(clone.folder, "--single-item", "--force", "train@cnn")
     first = run.stage("train@cnn")
-    until(lambda: any(clone.folder.glob(MIDST["train@cnn"][1])))
+    wait_until(lambda: any(clone.folder.glob(CHECKPOINT)))
     run.process.kill()
-    run.process.wait()
-    again = Reproduction(clone.folder)
+    _, printed = run.end()
+    assert "was killed or crashed" not in printed
+    assert not (clone.folder / "models/cnn.keras").exists()
+    again = start(clone.folder)
     second = again.stage("train@cnn")
     assert second.pid != first.pid
-    assert not first.is_running() or first.status() == psutil.STATUS_ZOMBIE
+    assert has_ended(first)
     code, printed = again.end()
     assert code == 0, printed
-    found = outputs(clone.folder)
-    assert [name for name in expected if found.get(name) != expected[name]] == []
+    assert "resuming after epoch" in printed
+    assert printed.count("Running stage") == 1
+    assert differing(outputs(clone.folder), expected) == []
+    assert not (clone.folder / ".checkpoints/cnn").exists()
 
 
-def test_a_second_repro_beside_a_first_says_that_it_is_busy_and_spoils_nothing(undisturbed):
-    clone, expected = undisturbed
-    forget(clone.folder, "models/cnn.keras")
-    run = Reproduction(clone.folder, "--single-item", "--force", "train@cnn")
-    until(lambda: any(clone.folder.glob(MIDST["train@cnn"][1])))
-    run_pid = run.process.pid
+def test_a_second_dvc_beside_a_first_names_it_and_changes_nothing(study, start):
+    clone, expected = study
+    remove_from_cache(clone.folder, "models/cnn.keras")
+    run = start(clone.folder, "--single-item", "--force", "train@cnn")
+    wait_until(lambda: any(clone.folder.glob(CHECKPOINT)))
     printed = clone.run("dvc", "repro", "--force", "--single-item", "train@cnn", fails=True)
     assert "is busy, it is being blocked by" in printed
-    assert str(run_pid) in printed
+    assert str(run.process.pid) in printed
     code, printed = run.end()
     assert code == 0, printed
-    found = outputs(clone.folder)
-    assert [name for name in expected if found.get(name) != expected[name]] == []
+    assert differing(outputs(clone.folder), expected) == []
 
 
-# What DVC made is spoilt
+# Damaged outputs and cache
 
 
-SPOILT = [
-    ("data/labels.csv", "edited"),
-    ("data/images.npy", "deleted"),
-    ("data/images.npy", "cut short"),
-    ("data/raw", "deleted"),
-    ("data/raw", "edited"),
+DAMAGED = [
+    (f"{STUDY}/labels.csv", "edited"),
+    (f"{STUDY}/images.npy", "deleted"),
+    (f"{STUDY}/images.npy", "truncated"),
+    (f"{STUDY}/raw", "deleted"),
+    (f"{STUDY}/raw", "edited"),
     ("models/cnn.keras", "emptied"),
-    ("metrics/split.json", "edited"),
+    ("plots/partitions/study.csv", "edited"),
 ]
 
 
-@pytest.mark.parametrize(("output", "spoilt"), SPOILT, ids=[" ".join(case) for case in SPOILT])
-def test_an_output_that_is_spoilt_is_made_whole_again(undisturbed, output, spoilt):
-    clone, expected = undisturbed
+@pytest.mark.parametrize(("output", "damage"), DAMAGED, ids=[" ".join(case) for case in DAMAGED])
+def test_a_damaged_output_is_replaced(study, output, damage):
+    clone, expected = study
     path = clone.folder / output
     if path.is_dir():
         path = min(path.rglob("*.jpg"))
     content = path.read_bytes()
     path.unlink()  # it may be a link into the cache
-    if spoilt != "deleted":
-        new = {"edited": content + b"\n", "cut short": content[: len(content) // 2], "emptied": b""}
-        path.write_bytes(new[spoilt])
+    if damage != "deleted":
+        new = {"edited": content + b"\n", "truncated": content[: len(content) // 2], "emptied": b""}
+        path.write_bytes(new[damage])
     clone.run("dvc", "repro")
-    found = outputs(clone.folder)
-    assert [name for name in expected if found.get(name) != expected[name]] == []
+    assert differing(outputs(clone.folder), expected) == []
 
 
-@pytest.mark.parametrize("how", ["other bytes", "cut short", "deleted"])
-def test_a_spoilt_file_of_the_cache_is_never_handed_out(undisturbed, how):
-    clone, expected = undisturbed
-    model = clone.folder / "models/cnn.keras"
-    content = expected[str(model)]
+@pytest.mark.parametrize("damage", ["other bytes", "truncated", "deleted"])
+def test_a_cached_file_that_was_edited_or_deleted_is_not_restored(study, damage):
+    """DVC does not check a file that is still read-only, as it left it."""
+    clone, expected = study
+    labels = f"{STUDY}/labels.csv"
+    content = expected[labels]
     cached = next(path for path in files_in_cache(clone.folder) if path.read_bytes() == content)
-    cached.chmod(0o644)
-    if how == "deleted":
-        cached.unlink()
-    else:
-        cached.write_bytes(content[::-1] if how == "other bytes" else content[:99])
-    model.unlink()
-    clone.run("dvc", "repro")
-    found = outputs(clone.folder)
-    assert [name for name in expected if found.get(name) != expected[name]] == []
-
-
-def test_two_workers_of_the_queue_of_experiments_each_give_a_whole_result(undisturbed):
-    clone, _ = undisturbed
-    clone.run("git", "add", "--all")
-    clone.run("git", "commit", "--quiet", "--message", "undisturbed")
-    for decimals in (2, 3):
-        change = f"evaluate.decimals={decimals}"
-        clone.run("dvc", "exp", "run", "--queue", "--name", f"by-{decimals}", "-S", change)
-    clone.run("dvc", "queue", "start", "--jobs", "2")
-
-    def states():
-        return re.findall(r"by-\d.*(Success|Failed)", clone.run("dvc", "queue", "status"))
-
-    until(lambda: len(states()) == 2, 400)
-    assert states() == ["Success", "Success"]
-    for decimals in (2, 3):
-        shown = clone.run("git", "show", f"{branch_of(clone, decimals)}:metrics/split.json")
-        assert shown == (clone.folder / "metrics/split.json").read_text(encoding="utf-8")
-        text = clone.run("git", "show", f"{branch_of(clone, decimals)}:metrics/evaluation/cnn.json")
-        numbers = [float(number) for number in re.findall(r"\d+\.\d+", text)]
-        # What would be rounded to nothing keeps two digits.
-        assert all(round(number, decimals) in (number, 0) for number in numbers)
-
-
-def branch_of(clone, decimals) -> str:
-    listed = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps")
-    return next(ref for ref in listed.split() if ref.endswith(f"/by-{decimals}"))
+    cached.unlink()
+    if damage != "deleted":
+        cached.write_bytes(content[::-1] if damage == "other bytes" else content[:99])
+    (clone.folder / labels).unlink()
+    assert clone.repro() == ["encode@study"]
+    assert differing(outputs(clone.folder), expected) == []

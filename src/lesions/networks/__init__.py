@@ -1,34 +1,37 @@
-"""The architectures: one file each, found by its name.
+"""Architectures, one file each, found by their names; their layers.
 
-An architecture is a module with two functions:
+An architecture is a module with one function. Of a model:
 
-`frozen(image_size, *, input_size, preprocessing, backbone)`
-    A `keras.Model` from RGB pixels 0–255, float32 `(n, image_size, image_size, 3)`, to features.
-    It is never trained, and runs once per image. One without a backbone leaves `backbone` out.
-`trainable(features_shape, **head)`
-    A `keras.Model` from features to seven probabilities. It names the settings of its `head`.
+`build(inputs, n_classes, **settings)`
+    Return a `keras.Model` from one row of `inputs`, an array with the training rows first, to
+    `n_classes` probabilities. Rows are RGB pixels 0–255, or features of a backbone.
 
-Their signatures are read from the file, without importing it, when params.yaml is checked.
+Of a frozen backbone:
+
+`build(image_pixels, **settings)`
+    Return a `keras.Model` from RGB pixels 0–255, float32 `(n, image_pixels, image_pixels, 3)`, to
+    features `(n, n_features)`.
+
+The settings are those of the architecture's class in `lesions.config.models`.
 """
 
+from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
 
 
-def load_architecture(name: str) -> ModuleType:
-    """Import `lesions.networks.<name>`.
+def load_build(architecture: str) -> Callable:
+    """Return the function `build` of `lesions.networks.<architecture>`.
 
     Raises
     ------
     ValueError
-        If there is no such file, or it lacks one of the two functions.
+        If there is no such module, or no such function in it.
     """
-    place = f"src/lesions/networks/{name}.py"
+    file = f"src/lesions/networks/{architecture}.py"
     try:
-        architecture = import_module(f"lesions.networks.{name}")
+        module = import_module(f"lesions.networks.{architecture}")
     except ModuleNotFoundError as error:
-        raise ValueError(f"architecture {name!r} must have a file {place}; {error}") from error
-    for function in ("frozen", "trainable"):
-        if not hasattr(architecture, function):
-            raise ValueError(f"{place} must define {function}(); see lesions.networks")
-    return architecture
+        raise ValueError(f"Architecture {architecture!r} needs the file {file}: {error}") from error
+    if not hasattr(module, "build"):
+        raise ValueError(f"{file} must define build(); see lesions.networks")
+    return module.build

@@ -1,60 +1,47 @@
-"""The paper's own small network: sets of two convolutions, all of it trained."""
+"""The paper's small network: pairs of convolutions, trained from pixels."""
 
 from collections.abc import Sequence
 
-from lesions.networks.parts import classifier, pixels, unit
-from lesions.runtime import keras
+import numpy as np
+
+from lesions.networks.backend import keras
+from lesions.networks.layers import dense_layers, pixel_input, rescale
 
 
-def frozen(image_size: int, *, input_size: int, preprocessing: str) -> keras.Model:
-    """Build the preprocessing alone: nothing else is frozen.
-
-    Raises
-    ------
-    ValueError
-        If `preprocessing` is not `unit`: only a backbone has one of its own.
-    """
-    if preprocessing != "unit":
-        raise ValueError(f"architecture cnn must have preprocessing: unit; it is {preprocessing}")
-    inputs, values = pixels(image_size, input_size)
-    return keras.Model(inputs, unit(values), name="frozen")
-
-
-def trainable(
-    features_shape: Sequence[int],
+def build(
+    inputs: np.ndarray,
+    n_classes: int,
     *,
+    input_pixels: int,
     filters: Sequence[int],
     dense_units: Sequence[int],
     dropout: float,
     batch_norm_momentum: float,
 ) -> keras.Model:
-    """Build a set of two 3 × 3 convolutions for each of `filters`, and dense layers.
+    """Return a network of two 3 × 3 convolutions for each of `filters`, and dense layers.
 
-    Every convolution is followed by batch normalisation, every set by 2 × 2 max-pooling.
+    Every convolution is followed by batch normalisation, every pair by 2 × 2 max-pooling.
 
     Parameters
     ----------
+    inputs
+        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
+    n_classes
+        Number of probabilities.
+    input_pixels
+        Height and width that the network sees.
     batch_norm_momentum
-        What is kept, at each step, of the running mean and variance that predictions use. At
-        Keras' 0.99 they follow some hundred steps behind the weights: with few steps an epoch, the
-        first epochs predict one class for all images.
-
-    Raises
-    ------
-    ValueError
-        If the image is too small for that many sets.
+        Share of the running mean and variance that a step keeps. At Keras' 0.99 they follow the
+        weights some hundred steps behind: with few steps an epoch, the first epochs predict one
+        class for all images.
     """
-    if min(features_shape[:2]) < 2 ** len(filters):
-        raise ValueError(
-            f"input_size must be at least {2 ** len(filters)} px for {len(filters)} sets of "
-            f"convolutions, each of which halves it; it is {min(features_shape[:2])}"
-        )
-    inputs = keras.Input(features_shape, name="features")
-    values = inputs
+    pixels, values = pixel_input(inputs.shape[1], input_pixels)
+    values = rescale(values)
     for width in filters:
         for _ in range(2):
             values = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(values)
             values = keras.layers.BatchNormalization(momentum=batch_norm_momentum)(values)
         values = keras.layers.MaxPooling2D()(values)
     values = keras.layers.Flatten()(values)
-    return keras.Model(inputs, classifier(values, dense_units=dense_units, dropout=dropout))
+    values = dense_layers(values, n_classes, dense_units=dense_units, dropout=dropout)
+    return keras.Model(pixels, values, name="cnn")

@@ -1,10 +1,9 @@
-"""ResNet50 (He, Zhang, Ren, Sun, CVPR 2016), frozen, with dense layers on top."""
+"""ResNet50 (He, Zhang, Ren, Sun, CVPR 2016), frozen."""
 
 from functools import partial
 
 from keras.applications.resnet50 import ResNet50, preprocess_input
 
-from lesions.networks.parts import frozen_backbone, trainable_head
+from lesions.networks.layers import frozen_backbone
 
-frozen = partial(frozen_backbone, ResNet50, preprocess_input)
-trainable = trainable_head
+build = partial(frozen_backbone, ResNet50, preprocess_input)

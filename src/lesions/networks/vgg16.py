@@ -1,10 +1,9 @@
-"""VGG16 (Simonyan, Zisserman, ICLR 2015), frozen, with dense layers on top."""
+"""VGG16 (Simonyan, Zisserman, ICLR 2015), frozen."""
 
 from functools import partial
 
 from keras.applications.vgg16 import VGG16, preprocess_input
 
-from lesions.networks.parts import frozen_backbone, trainable_head
+from lesions.networks.layers import frozen_backbone
 
-frozen = partial(frozen_backbone, VGG16, preprocess_input)
-trainable = trainable_head
+build = partial(frozen_backbone, VGG16, preprocess_input)

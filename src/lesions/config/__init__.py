@@ -1,0 +1,152 @@
+"""The settings of `params.yaml`, read and checked against one schema."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lesions.config.schema import Params
+from lesions.config.types import MAX_NAME_LENGTH
+
+__all__ = ["Params", "ParamsError", "load_yaml", "parse_params", "read_params", "read_text"]
+
+# Settings of earlier versions, and where they are now.
+RENAMED = {
+    "data": "sets.study.source",
+    "split": "sets.study.split",
+    "resize.size": "resize.pixels",
+}
+SCHEMA_FILE = "src/lesions/config/models.py"
+TAGS = ("architecture", "kind", "by")  # what pydantic chooses a section's class by
+
+
+class ParamsError(ValueError):
+    """`params.yaml` breaks the schema; the message has a line for each fault."""
+
+
+def read_params(path: Path) -> Params:
+    """Return the settings of a params file.
+
+    Raises
+    ------
+    ParamsError
+        If the file is missing, is not YAML, or breaks the schema.
+    """
+    return parse_params(read_text(path), source=str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a params file.
+
+    Raises
+    ------
+    ParamsError
+        If there is no such file, or it is a folder or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing; run from the repository's folder") from None
+    except IsADirectoryError:
+        raise ParamsError(f"{path} is a folder, not a file; move it away") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{path} is not UTF-8 (byte {error.start + 1}); save it as UTF-8"
+        ) from None
+
+
+def load_yaml(text: str) -> object:
+    """Return the content of YAML 1.2, as DVC reads it."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def parse_params(text: str, *, source: str) -> Params:
+    """Return the settings in the text of a params file.
+
+    Parameters
+    ----------
+    text
+        YAML 1.2.
+    source
+        What error messages call the file.
+
+    Raises
+    ------
+    ParamsError
+        If it is not YAML, or breaks the schema.
+    """
+    try:
+        content = load_yaml(text)
+    except YAMLError as error:
+        raise ParamsError(f"{source} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        found = "empty" if content is None else f"a {type(content).__name__}"
+        raise ParamsError(
+            f"{source} must hold settings, each as 'name: value'; it is {found}; 'git show "
+            "HEAD:./params.yaml' shows all settings"
+        )
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_describe(fault, content)}" for fault in error.errors())
+        raise ParamsError(
+            f"{error.error_count()} setting(s) in {source} must be corrected:\n{faults}"
+        ) from None
+
+
+def _describe(fault: dict, content: dict) -> str:
+    key, kind = _join_key(fault["loc"], content), fault["type"]
+    if key in RENAMED:
+        return f"{key}: is called {RENAMED[key]} now"
+    if kind == "extra_forbidden":
+        hint = f", or add it to the class of this architecture in {SCHEMA_FILE}"
+        hint = hint if key.startswith(("backbones.", "models.")) else ""
+        return f"{key}: unknown setting; check the spelling{hint}"
+    if kind == "missing":
+        return f"{key}: is missing; add the line '{fault['loc'][-1]}: <value>'"
+    if kind == "union_tag_not_found":
+        tag = fault["ctx"]["discriminator"].strip("'")
+        return f"{key}.{tag}: is missing; add the line '{tag}: <value>'"
+    if kind == "union_tag_invalid":
+        choice, tag, tags = (fault["ctx"][k] for k in ("discriminator", "tag", "expected_tags"))
+        choice = choice.strip("'")
+        hint = _how_to_add(tag, "a class that the union Model names") * (choice == "architecture")
+        return f"{key}.{choice}: {tag!r} is unknown; choose from {tags}{hint}"
+    if kind == "literal_error" and key.startswith("backbones.") and key.endswith(".architecture"):
+        hint = _how_to_add(fault["input"], "class Backbone")
+        return f"{key}: {fault['input']!r} is unknown; choose from {fault['ctx']['expected']}{hint}"
+    if kind in ("string_pattern_mismatch", "string_too_long") and fault["loc"][-1] == "[key]":
+        return (
+            f"{key}: a name has letters, digits and _ only, at most {MAX_NAME_LENGTH}; found "
+            f"{fault['input']!r}"
+        )
+    message = fault["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message}; found {fault['input']!r}"
+
+
+def _how_to_add(architecture: object, where: str) -> str:
+    """Return which file and which line a new architecture needs."""
+    return (
+        f"; to add it, write src/lesions/networks/{architecture}.py, and in {SCHEMA_FILE} the line "
+        f'`architecture: Literal["{architecture}"]` in {where} (see CONTRIBUTING.md)'
+    )
+
+
+def _join_key(location: tuple, content) -> str:
+    """Join a fault's location, without the tag that pydantic adds for a chosen class."""
+    parts, entered = [], True
+    for part in location:
+        if isinstance(content, dict):
+            if entered and part in [content.get(tag) for tag in TAGS]:
+                entered = False
+                continue
+            content, entered = content.get(part), True
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        else:
+            content = None
+        parts.append(str(part))
+    return ".".join(parts)

@@ -1,0 +1,98 @@
+"""Backbones and models: the sections `backbones` and `models`.
+
+A model's class is chosen by its `architecture`. A new architecture is a class here, a member of the
+union `Model`, and a file `src/lesions/networks/<architecture>.py`; see CONTRIBUTING.md.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lesions.config.types import Count, Path, Pixels, Section, Share
+
+MIN_BACKBONE_PIXELS = 32  # keras.applications builds neither VGG16 nor ResNet50 below
+
+
+class Backbone(Section):
+    """A frozen network of `keras.applications`, run once by stage `features`.
+
+    Of a weights file DVC tracks the path and `weights_sha256`, which changes with its content.
+    """
+
+    architecture: Literal["vgg16", "resnet50"]
+    weights: Annotated[Path, Field(pattern=r"^(imagenet|random|.+\.h5)$")]
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    input_pixels: Annotated[Pixels, Field(ge=MIN_BACKBONE_PIXELS)]
+    preprocessing: Literal["imagenet", "unit"]
+    pooling: Literal["flatten", "average", "max"]
+
+    @model_validator(mode="after")
+    def _a_file_has_a_digest(self) -> Self:
+        is_file = self.weights.endswith(".h5")
+        if is_file and self.weights_sha256 is None:
+            raise ValueError(
+                f"weights_sha256 is missing: the SHA-256 of {self.weights}, as 'sha256sum "
+                f"{self.weights}' prints it"
+            )
+        if not is_file and self.weights_sha256 is not None:
+            raise ValueError(f"weights: {self.weights} takes weights_sha256: null")
+        return self
+
+    def network_settings(self) -> dict:
+        """Return the keyword arguments of the architecture's `build`."""
+        return self.model_dump(exclude={"architecture"})
+
+
+class Training(Section):
+    """Settings of stage `train` that all models share."""
+
+    architecture: str
+    inputs: str
+    rows: Literal["resampled", "train"]
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    batch_size: Count
+    epochs: Count
+    keep_epoch: Literal["val_loss", "val_accuracy", "last"]
+
+    def network_settings(self) -> dict:
+        """Return the keyword arguments of the architecture's `build`."""
+        return self.model_dump(exclude=set(Training.model_fields))
+
+    def training_settings(self) -> dict:
+        """Return the keyword arguments of `lesions.training.loop.train`."""
+        return self.model_dump(include={"learning_rate", "batch_size", "epochs", "keep_epoch"})
+
+
+class Cnn(Training):
+    """The paper's small network, trained from pixels."""
+
+    architecture: Literal["cnn"]
+    inputs: Literal["images.npy"]
+    input_pixels: Pixels
+    filters: Annotated[list[Count], Field(min_length=1)]
+    dense_units: list[Count]
+    dropout: Share
+    batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _pooling_has_room(self) -> Self:
+        needed = 2 ** len(self.filters)
+        if self.input_pixels < needed:
+            raise ValueError(
+                f"input_pixels must be at least {needed}: each of the {len(self.filters)} entries "
+                f"of filters halves the image; it is {self.input_pixels}"
+            )
+        return self
+
+
+class Dense(Training):
+    """Dense layers on the features of a backbone."""
+
+    architecture: Literal["dense"]
+    inputs: Annotated[str, Field(pattern=r"^features/[A-Za-z0-9_]+$")]
+    standardize_features: bool
+    dense_units: list[Count]
+    dropout: Share
+
+
+Model = Annotated[Cnn | Dense, Field(discriminator="architecture")]

@@ -1,0 +1,131 @@
+"""The schema of `params.yaml`: names, types, ranges, and what must fit together."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lesions.config.models import Backbone, Model
+from lesions.config.sets import PhotoSet, check_sets
+from lesions.config.types import Count, Name, Pixels, Section, Seed, sort_names
+
+
+class Explore(Section):
+    """Stage `explore`."""
+
+    photographs_per_class: Annotated[int, Field(ge=1, le=50)]
+
+
+class Resize(Section):
+    """Stage `resize`; `pixels` is height and width."""
+
+    pixels: Pixels
+    interpolation: Literal["nearest", "linear", "area", "cubic", "lanczos"]
+    crop: Literal["none", "square"]
+    decode: Literal["full", "reduced"]
+
+
+class Audit(Section):
+    """Stage `audit`; similarity is a correlation."""
+
+    similarity: Annotated[float, Field(gt=0, le=1)]
+    n_neighbors: Count
+    search: Literal["exact", "approximate"]
+
+
+class Balance(Section):
+    """Stage `balance`."""
+
+    method: Literal["adasyn", "smote", "random", "none"]
+    n_neighbors: Count
+
+
+class Calibrate(Section):
+    """Stage `calibrate`; coverage is the share of prediction sets that hold the diagnosis."""
+
+    method: Literal["temperature", "none"]
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Evaluate(Section):
+    """Stages `evaluate`, `mistakes` and `compare`."""
+
+    decimals: Annotated[int, Field(ge=1, le=12)]
+    n_resamples: Annotated[int, Field(ge=100, le=100_000)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    min_group_size: Count
+    calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    n_mistakes: Annotated[int, Field(ge=1, le=100)]
+
+
+class Repeat(Section):
+    """`make repeat`: what changes from run to run."""
+
+    by: Literal["seed", "fold"]
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=40)]
+    seed: Seed
+    threads: Annotated[int, Field(ge=1, le=256)]
+    sets: dict[Name, PhotoSet]
+    explore: Explore
+    resize: Resize
+    audit: Audit
+    balance: Balance
+    backbones: dict[Name, Backbone]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    calibrate: Calibrate
+    evaluate: Evaluate
+    repeat: Repeat
+
+    @field_validator("sets", "backbones", "models")
+    @classmethod
+    def _sort(cls, entries: dict) -> dict:
+        return sort_names(entries)
+
+    @field_validator("sets")
+    @classmethod
+    def _check_sets(cls, sets: dict[str, PhotoSet]) -> dict[str, PhotoSet]:
+        check_sets(sets)
+        return sets
+
+    @model_validator(mode="after")
+    def _every_backbone_is_read(self) -> Self:
+        read = {model.inputs.removeprefix("features/"): name for name, model in self.models.items()}
+        for backbone, model in read.items():
+            if backbone != "images.npy" and backbone not in self.backbones:
+                raise ValueError(
+                    f"models.{model}.inputs: there is no backbone {backbone}; backbones has "
+                    f"{', '.join(self.backbones) or 'none'}"
+                )
+        unread = [backbone for backbone in self.backbones if backbone not in read]
+        if unread:
+            raise ValueError(
+                f"backbones.{unread[0]}: no model reads it; set a model's inputs to "
+                f"features/{unread[0]}, or remove it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_input_is_enlarged(self) -> Self:
+        for section in ("backbones", "models"):
+            for name, entry in getattr(self, section).items():
+                pixels = getattr(entry, "input_pixels", 0)
+                if pixels > self.resize.pixels:
+                    raise ValueError(
+                        f"{section}.{name}.input_pixels is {pixels}, and images are stored at "
+                        f"resize.pixels = {self.resize.pixels}; lower the one or raise the other"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_has_images(self) -> Self:
+        cal_size = getattr(self.sets["study"].split, "cal_size", None)
+        if self.calibrate.method == "temperature" and cal_size == 0:
+            raise ValueError(
+                "calibrate.method: temperature needs calibration images, and "
+                "sets.study.split.cal_size is 0; raise it, or set calibrate.method: none"
+            )
+        return self

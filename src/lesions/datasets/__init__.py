@@ -1,0 +1,1 @@
+"""Where photographs and metadata come from, and their conversion to HAM10000's layout."""

@@ -1,0 +1,1 @@
+"""Downloads into a cache that all clones on a machine share."""

@@ -1,0 +1,40 @@
+"""Integer labels and image paths for the rows of the metadata."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lesions.taxonomy import LABELS
+
+
+def encode_labels(metadata: pd.DataFrame, image_paths: Mapping[str, str]) -> pd.DataFrame:
+    """Return the metadata with a label and an image path in every row.
+
+    Parameters
+    ----------
+    metadata : DataFrame
+        From `lesions.datasets.metadata.read_metadata`; it is not modified.
+    image_paths : mapping of str to str
+        image_id to the path of its file, relative to the raw folder.
+
+    Returns
+    -------
+    DataFrame
+        The same rows and columns, then `label` (int64, the index of dx in alphabetical order) and
+        `image_path`.
+
+    Raises
+    ------
+    ValueError
+        If an image_id has no path.
+    """
+    missing = [image_id for image_id in metadata["image_id"] if image_id not in image_paths]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(metadata)} images in the metadata have no file, first "
+            f"{missing[0]}; run stage `ingest` again"
+        )
+    return metadata.assign(
+        label=metadata["dx"].map(LABELS).astype("int64"),
+        image_path=metadata["image_id"].map(dict(image_paths)),
+    )

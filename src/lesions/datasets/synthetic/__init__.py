@@ -1,0 +1,1 @@
+"""Synthetic dermatoscopic photographs of invented lesions, with metadata."""

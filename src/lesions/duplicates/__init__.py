@@ -1,0 +1,1 @@
+"""Near-duplicate photographs: search, alignment, groups, and the audit of a set."""

@@ -1,0 +1,111 @@
+"""The audit of a set: groups, the most similar pairs, and counts."""
+
+import numpy as np
+import pandas as pd
+
+from lesions.duplicates.groups import DECIMALS, find_similar_pairs, group_images
+
+
+def audit_set(
+    labels: pd.DataFrame,
+    squares: np.ndarray,
+    study: pd.DataFrame | None = None,
+    *,
+    similarity: float,
+    n_neighbors: int,
+    search: str,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float | None]]:
+    """Find the near-duplicates within a set, and between an external set and the study.
+
+    Parameters
+    ----------
+    labels
+        `image_id`, `lesion_id`, `dx` of the set.
+    squares
+        uint8 `(n_images, SIDE, SIDE, 3)`, RGB: central squares of the photographs of `study`, if
+        given, then of `labels`.
+    study
+        The same columns for the study, if the set is an external one; no id occurs in both.
+    similarity
+        Pairs at or above it are near-duplicates.
+    n_neighbors, search
+        See `lesions.duplicates.groups.find_similar_pairs`.
+
+    Returns
+    -------
+    groups : DataFrame
+        See `group_images`; computed from the set alone.
+    pairs : DataFrame
+        See `list_pairs`. For an external set, `image_id` is the study's.
+    counts : dict
+        See `count_near_duplicates`; computed from the set alone. An external set also has
+        `n_classes`, and `n_near_duplicates_of_study`: its photographs that are near-duplicates of
+        a photograph of the study.
+    """
+    settings = {"n_neighbors": n_neighbors, "search": search}
+    n_study = 0 if study is None else len(study)
+    own = find_similar_pairs(squares[n_study:], **settings)
+    groups = group_images(labels, own, similarity=similarity)
+    counts = count_near_duplicates(labels, own, groups, similarity=similarity)
+    if study is None:
+        return groups, list_pairs(labels, own, similarity=similarity), counts
+    pairs = find_similar_pairs(squares, **settings)
+    pairs = pairs[(pairs["row"] < n_study) & (pairs["other_row"] >= n_study)]
+    near = pairs[pairs["similarity"] >= similarity]
+    counts["n_classes"] = int(labels["dx"].nunique())
+    counts["n_near_duplicates_of_study"] = int(near["other_row"].nunique())
+    images = pd.concat([table[["image_id", "lesion_id", "dx"]] for table in (study, labels)])
+    return groups, list_pairs(images, pairs, similarity=similarity), counts
+
+
+def list_pairs(
+    labels: pd.DataFrame, pairs: pd.DataFrame, *, similarity: float, n_pairs: int = 100
+) -> pd.DataFrame:
+    """Return the most similar pairs of photographs of different lesions.
+
+    Returns
+    -------
+    DataFrame
+        `image_id`, `other_image_id`, `similarity`, `near_duplicate` (at or above `similarity`),
+        `dx`, `other_dx`; the most similar first, at most `n_pairs`.
+    """
+    pairs = pairs[~_same_lesion(labels, pairs)].head(n_pairs).reset_index(drop=True)
+    images = labels[["image_id", "dx"]].reset_index(drop=True)
+    pairs = pairs.join(images, on="row").join(images.add_prefix("other_"), on="other_row")
+    pairs["near_duplicate"] = pairs["similarity"] >= similarity
+    return pairs[["image_id", "other_image_id", "similarity", "near_duplicate", "dx", "other_dx"]]
+
+
+def count_near_duplicates(
+    labels: pd.DataFrame, pairs: pd.DataFrame, groups: pd.DataFrame, *, similarity: float
+) -> dict[str, float | None]:
+    """Count images, lesions, groups and near-duplicates, and estimate the sensitivity.
+
+    Returns
+    -------
+    dict
+        Counts; `n_largest_group` is in images. `sensitivity` is the share of all pairs within
+        lesions that are near-duplicates, `None` if no lesion has two photographs. Photographs of
+        one lesion may differ as much as those of two, so it is a lower bound.
+    """
+    n_photographs = labels["lesion_id"].value_counts()
+    n_within = int((n_photographs * (n_photographs - 1) // 2).sum())
+    same = _same_lesion(labels, pairs[pairs["similarity"] >= similarity])
+    lesions_of_group = labels.groupby(groups["group"].to_numpy())["lesion_id"].transform("nunique")
+    return {
+        "n_images": len(labels),
+        "n_lesions": len(n_photographs),
+        "n_groups": int(groups["group"].nunique()),
+        "n_largest_group": int(groups["group"].value_counts().max()),
+        "n_lesions_with_several_photographs": int((n_photographs > 1).sum()),
+        "n_pairs_within_lesions": n_within,
+        "n_pairs_within_lesions_found": int(same.sum()),
+        "sensitivity": round(int(same.sum()) / n_within, DECIMALS) if n_within else None,
+        "n_pairs_across_lesions_found": int((~same).sum()),
+        "n_images_regrouped": int((lesions_of_group > 1).sum()),
+    }
+
+
+def _same_lesion(labels, pairs):
+    lesion = labels["lesion_id"].to_numpy()
+    return lesion[pairs["row"].to_numpy(int)] == lesion[pairs["other_row"].to_numpy(int)]

@@ -1,0 +1,128 @@
+"""Calibration of a model on the images of the partition `cal`.
+
+One half of them fits the temperature (`lesions.evaluation.calibration.temperature`). The other
+half, which has then influenced nothing, sets the thresholds of the prediction sets
+(`lesions.evaluation.calibration.conformal`).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from lesions.evaluation.calibration.conformal import fit_thresholds
+from lesions.evaluation.calibration.temperature import (
+    DECIMALS,
+    apply_temperature,
+    fit_temperature,
+    log_losses,
+)
+from lesions.taxonomy import PROBABILITIES
+
+MIN_IMAGES = 10  # in each half of the calibration images
+
+
+def collect_calibration_images(
+    predictions: pd.DataFrame, labels: pd.DataFrame, groups: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the predictions of the partition `cal` with `lesion_id` and `group`.
+
+    Parameters
+    ----------
+    predictions
+        `image_id`, `partition`, `label`, `p_akiec` to `p_vasc`.
+    labels, groups
+        `image_id` and `lesion_id`, `image_id` and `group`, of all images.
+    """
+    images = predictions[predictions["partition"] == "cal"].reset_index(drop=True)
+    for name, table in (("lesion_id", labels), ("group", groups)):
+        images[name] = table.set_index("image_id").loc[images["image_id"], name].to_numpy()
+    return images
+
+
+def split_in_half(images: pd.DataFrame, *, seed: int) -> np.ndarray:
+    """Return which images are in the first of two halves, bool `(n_images,)`.
+
+    No `group` is in both. The groups of each diagnosis (the `label` of their first image) are
+    shuffled and assigned alternately, so that the halves differ by at most one group in each
+    diagnosis and in total.
+    """
+    rng = np.random.default_rng(seed)
+    groups = images.drop_duplicates("group").sort_values("group", ignore_index=True)
+    shuffled = groups.iloc[rng.permutation(len(groups))].sort_values("label", kind="stable")
+    start = int(rng.integers(2))
+    first = set(shuffled["group"].iloc[start::2])
+    return images["group"].isin(first).to_numpy()
+
+
+def calibrate(images: pd.DataFrame, *, method: str, coverage: float, seed: int) -> dict:
+    """Fit the temperature and the thresholds of the prediction sets.
+
+    Parameters
+    ----------
+    images
+        The result of `collect_calibration_images`.
+    method
+        `temperature` or `none`.
+    coverage
+        Share of the prediction sets that should contain the diagnosis.
+
+    Returns
+    -------
+    dict
+        `calibrated`, bool. If false: `reason`, and `temperature` and `conformal` are None. If true:
+        `method`; `temperature`; `n_images` and `n_lesions` of the half that fitted it;
+        `negative_log_likelihood` there, `before` and `after`; `conformal`, fitted on the other half
+        after applying the temperature, see
+        `lesions.evaluation.calibration.conformal.fit_thresholds`.
+    """
+    if method == "none":
+        return _not_calibrated("calibrate.method is none")
+    if images.empty:
+        return _not_calibrated(
+            "the partition 'cal' has no images; set sets.study.split.cal_size above 0"
+        )
+    first = split_in_half(images, seed=seed)
+    if min(first.sum(), (~first).sum()) < MIN_IMAGES:
+        return _not_calibrated(
+            f"halves of the calibration images have {first.sum()} and {(~first).sum()} images, but "
+            f"need {MIN_IMAGES} (images: {len(images)}, groups: {images['group'].nunique()}); "
+            "increase sets.study.split.cal_size"
+        )
+    labels, probabilities = images["label"].to_numpy(), images[list(PROBABILITIES)].to_numpy()
+    temperature = fit_temperature(labels[first], probabilities[first])
+    tempered = apply_temperature(probabilities, temperature)
+    return {
+        "calibrated": True,
+        "method": "temperature scaling",
+        "temperature": temperature,
+        "n_images": int(first.sum()),
+        "n_lesions": int(images.loc[first, "lesion_id"].nunique()),
+        "negative_log_likelihood": {
+            name: round(float(log_losses(labels[first], values[first]).mean()), DECIMALS)
+            for name, values in (("before", probabilities), ("after", tempered))
+        },
+        "conformal": fit_thresholds(labels[~first], tempered[~first], coverage=coverage),
+    }
+
+
+def apply_calibration(probabilities: np.ndarray, calibration: Mapping) -> np.ndarray:
+    """Return the probabilities that a user gets, scaled if there is a temperature."""
+    if calibration["temperature"] is None:
+        return np.array(probabilities, dtype=float)
+    return apply_temperature(probabilities, calibration["temperature"])
+
+
+def describe_calibration(calibration: Mapping) -> str:
+    """Return in words what was fitted on which images, or why nothing was."""
+    if not calibration["calibrated"]:
+        return calibration["reason"]
+    return (
+        f"temperature {calibration['temperature']:.2f}, fitted on {calibration['n_images']} "
+        "calibration images"
+    )
+
+
+def _not_calibrated(why):
+    reason = f"not calibrated: {why}"
+    return {"calibrated": False, "reason": reason, "temperature": None, "conformal": None}

@@ -1,0 +1,157 @@
+"""Comparison of models: scores on every set, published baselines, pairs, learning curves."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import pandas as pd
+
+from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.calibration.calibrate import apply_calibration
+from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
+from lesions.evaluation.paired import mcnemar, paired_differences
+from lesions.evaluation.predictions import select_test
+from lesions.taxonomy import CODES, PROBABILITIES
+
+COUNTS = ("n_images", "n_lesions")
+BOUNDS = ("low", "high")
+# Short names of metrics/<model>.json to measures.
+HEADLINE_METRICS = {
+    "accuracy": "accuracy",
+    "balanced": "balanced_accuracy",
+    "f1": "f1_macro",
+    "auc": "roc_auc_macro",
+    "ece": "calibration_error",
+}
+LEARNING_CURVES = ("accuracy", "loss", "n_predicted_classes")
+
+
+def compare_models(
+    details: Mapping[str, Mapping[str, Mapping]],
+    *,
+    published: Mapping[str, Mapping] | None = None,
+) -> pd.DataFrame:
+    """Return the scores of all models on all sets, beside published ones.
+
+    Parameters
+    ----------
+    details
+        Model to set (`study` or an external set) to the result of `evaluate.evaluate`.
+    published
+        Model to measure to value; any measure may be missing.
+
+    Returns
+    -------
+    DataFrame
+        `model`; `source`, that is `measured` for the study, `on <set>` for external sets or
+        `published`; `n_images`, `n_lesions`, `MEASURES`; `<measure>_low` and `<measure>_high` of
+        `SUMMARY_MEASURES`; `n_diagnoses`, how many of the seven have images; `only_predicted`, the
+        dx that a collapsed model predicts for every image. The published row of a model follows its
+        measured ones, other published rows are last.
+    """
+    published = dict(published or {})
+    rows = []
+    for model, sets in details.items():
+        rows += [{"model": model, **_score_row(found, name)} for name, found in sets.items()]
+        if model in published:
+            rows.append({"model": model, "source": "published", **published.pop(model)})
+    rows += [{"model": model, "source": "published", **row} for model, row in published.items()]
+    bounds = [f"{measure}_{bound}" for measure in SUMMARY_MEASURES for bound in BOUNDS]
+    types = dict.fromkeys(COUNTS, "Int64") | dict.fromkeys((*MEASURES, *bounds), float)
+    types["n_diagnoses"] = "Int64"
+    return pd.DataFrame(rows, columns=["model", "source", *types, "only_predicted"]).astype(types)
+
+
+def compare_pairs(
+    predictions: Mapping[str, pd.DataFrame],
+    calibrations: Mapping[str, Mapping],
+    labels: pd.DataFrame,
+    config: BootstrapConfig,
+) -> list[dict]:
+    """Return the differences between every two models on the test images.
+
+    Parameters
+    ----------
+    predictions, calibrations
+        Model to `image_id`, `partition`, `label`, `p_akiec` to `p_vasc`; model to calibration.
+    labels
+        Has `image_id` and `lesion_id`.
+
+    Returns
+    -------
+    list of dict
+        `model`, `other`; `measures`, see `paired.paired_differences`; `mcnemar`, see `paired`.
+
+    Raises
+    ------
+    ValueError
+        If the test images of two models differ.
+    """
+    tests = {model: select_test(t).set_index("image_id") for model, t in predictions.items()}
+    lesion_ids = labels.set_index("image_id")["lesion_id"]
+    pairs = []
+    for model, other in combinations(tests, 2):
+        test = tests[model]
+        if not test.index.equals(tests[other].index):
+            raise ValueError(f"The test images of {model} and {other} differ; run 'dvc repro'")
+        both = [
+            apply_calibration(tests[name][list(PROBABILITIES)].to_numpy(), calibrations[name])
+            for name in (model, other)
+        ]
+        actual, lesions = test["label"].to_numpy(), lesion_ids.loc[test.index].to_numpy()
+        measures = paired_differences(actual, *both, lesions, config)
+        tested = mcnemar(actual, *both)
+        pairs.append({"model": model, "other": other, "measures": measures, "mcnemar": tested})
+    return pairs
+
+
+def summarize(details: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict]:
+    """Return model to set to `SUMMARY_MEASURES` to estimate; `details` as in `compare_models`."""
+    return {
+        model: {
+            name: {measure: found["headline"][measure] for measure in SUMMARY_MEASURES}
+            for name, found in sets.items()
+        }
+        for model, sets in details.items()
+    }
+
+
+def headline_metrics(details: Mapping) -> dict[str, float | None]:
+    """Return `HEADLINE_METRICS` of one evaluation, without intervals."""
+    return {name: details["headline"][m]["value"] for name, m in HEADLINE_METRICS.items()}
+
+
+def stack_tables(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Return the tables, model to set to table, as one with the first columns `model` and `set`."""
+    keyed = {(model, name): t for model, sets in tables.items() for name, t in sets.items()}
+    stacked = pd.concat(keyed, names=["model", "set"])
+    return stacked.reset_index(["model", "set"]).reset_index(drop=True)
+
+
+def stack_learning_curves(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return `model`, `partition` (`train` or `val`), `epoch` and `LEARNING_CURVES` of all models.
+
+    Each curve has `epoch`, `LEARNING_CURVES` and, if there are validation images, the same with the
+    prefix `val_`, one row per epoch.
+    """
+    tables = []
+    for model, curve in curves.items():
+        for partition, prefix in (("train", ""), ("val", "val_")):
+            if f"{prefix}loss" in curve:
+                table = curve[["epoch", *(f"{prefix}{name}" for name in LEARNING_CURVES)]]
+                table = table.set_axis(["epoch", *LEARNING_CURVES], axis=1)
+                tables.append(table.assign(model=model, partition=partition))
+    return pd.concat(tables)[["model", "partition", "epoch", *LEARNING_CURVES]]
+
+
+def _score_row(found, name):
+    """Return one measured row of `compare_models` without the model."""
+    headline = found["headline"]
+    bounds = {f"{m}_{bound}": headline[m][bound] for m in SUMMARY_MEASURES for bound in BOUNDS}
+    return {
+        "source": "measured" if name == "study" else f"on {name}",
+        **{count: found[count] for count in COUNTS},
+        **{measure: headline[measure]["value"] for measure in MEASURES},
+        **bounds,
+        "n_diagnoses": len(CODES) - len(found["classes_without_images"]),
+        "only_predicted": found["only_predicted"],
+    }

@@ -1,0 +1,90 @@
+"""Two screening tasks: melanoma against all else, and malignant against benign.
+
+The score of an image is the sum of the probabilities of the task's positive diagnoses.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lesions.evaluation.bootstrap import estimate_all, evaluate_resamples
+from lesions.evaluation.intervals import NO_INTERVAL
+from lesions.evaluation.metrics import WeightedRocCurve
+from lesions.evaluation.predictions import check_predictions
+from lesions.taxonomy import LABELS
+
+TASKS = {"melanoma": ("mel",), "malignant": ("akiec", "bcc", "mel")}
+# The largest sensitivity among the thresholds whose specificity is at least 0.90; and so on.
+SENSITIVITY_AT = {"sensitivity_at_90_specificity": 0.90, "sensitivity_at_95_specificity": 0.95}
+SPECIFICITY_AT = {"specificity_at_90_sensitivity": 0.90, "specificity_at_95_sensitivity": 0.95}
+TASK_MEASURES = ("roc_auc", "average_precision", *SENSITIVITY_AT, *SPECIFICITY_AT)
+MIN_BEYOND = 5  # images that may be beyond an operating point, for it to have an interval
+
+
+def score_screening_tasks(
+    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, *, confidence: float
+) -> dict[str, dict]:
+    """Return ROC AUC, average precision and four operating points of each task.
+
+    Operating points are chosen on these same images: on others, their thresholds reach the stated
+    rate only approximately.
+
+    Returns
+    -------
+    dict of str to dict
+        Task to `positive` (dx), `n_positive`, `n_negative` and, for `TASK_MEASURES`, estimates.
+        Without positive or without negative images these are None. An operating point that leaves
+        fewer than `MIN_BEYOND` images beyond it has no interval.
+    """
+    labels, probabilities = check_predictions(labels, probabilities)
+    found = {}
+    for task, codes in TASKS.items():
+        positive, scores = binarize(labels, probabilities, codes)
+        counts = {"n_positive": int(positive.sum()), "n_negative": int((~positive).sum())}
+        measured = dict.fromkeys(TASK_MEASURES, np.array([np.nan]))
+        if all(counts.values()):
+            measured = evaluate_resamples(
+                lambda chunk, p=positive, s=scores: task_measures(p, s, chunk), weights
+            )
+        estimates = estimate_all(measured, confidence=confidence)
+        for name in _points_at_the_edge(**counts):
+            estimates[name] |= NO_INTERVAL
+        found[task] = {"positive": list(codes), **counts, **estimates}
+    return found
+
+
+def binarize(
+    labels: np.ndarray, probabilities: np.ndarray, codes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each image has one of the diagnoses, and the sum of their probabilities.
+
+    The sum is rounded to twelve decimals: floating-point sums that should be equal are not.
+    """
+    columns = [LABELS[dx] for dx in codes]
+    return np.isin(labels, columns), probabilities[:, columns].sum(axis=1).round(12)
+
+
+def task_measures(
+    positive: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return `TASK_MEASURES`, each `(n_resamples,)`; arguments as in `WeightedRocCurve`."""
+    curve = WeightedRocCurve(positive, scores, weights)
+    return {
+        "roc_auc": curve.roc_auc(),
+        "average_precision": curve.average_precision(),
+        **{name: curve.sensitivity_at(rate) for name, rate in SENSITIVITY_AT.items()},
+        **{name: curve.specificity_at(rate) for name, rate in SPECIFICITY_AT.items()},
+    }
+
+
+def _points_at_the_edge(n_positive, n_negative):
+    """Name the operating points whose threshold is close to the lowest or highest score.
+
+    The lowest score of a resample is never below that of the images, so that the interval would be
+    one-sided (Bickel, Freedman, Ann Stat 9:1196-1217, 1981).
+    """
+    n_beyond = {
+        **{name: (1 - rate) * n_negative for name, rate in SENSITIVITY_AT.items()},
+        **{name: (1 - rate) * n_positive for name, rate in SPECIFICITY_AT.items()},
+    }
+    return [name for name, n_images in n_beyond.items() if round(n_images, 9) < MIN_BEYOND]

@@ -1,0 +1,1 @@
+"""Static figures of the study, drawn with Matplotlib."""

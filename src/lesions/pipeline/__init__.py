@@ -1,0 +1,1 @@
+"""Infrastructure that stages share: flags, settings, errors, processes, locks."""

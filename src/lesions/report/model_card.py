@@ -1,0 +1,94 @@
+"""The model card: what the models are, for whom, on what data, and how well they do, in Markdown.
+
+Its content follows Mitchell et al., "Model cards for model reporting", FAT* 2019. Every number is
+read from the study's own files.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lesions.report.wording import key_in_words, render_template
+from lesions.taxonomy import CODES
+
+
+def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
+    """Return the model card as Markdown; the same inputs give the same text.
+
+    Parameters
+    ----------
+    template : str
+        Jinja2, with the text.
+    inputs : mapping
+        As from `lesions.report.inputs.read_inputs`.
+    settings : mapping
+        All settings of params.yaml.
+    """
+    filters = [
+        cell,
+        count_age_bands,
+        count_dx_types,
+        describe_machines,
+        find_least_sensitive,
+        find_undercovered,
+    ]
+    # Markdown needs no escaping.
+    return render_template(template, inputs, autoescape=False, filters=filters, settings=settings)
+
+
+def count_dx_types(labels: pd.DataFrame) -> pd.DataFrame:
+    """Count how the diagnoses of `labels` were made.
+
+    Returns
+    -------
+    DataFrame
+        A row for each `dx` and one for `all`; columns `n_images`, `n_lesions`, then the images of
+        each `dx_type`, most frequent first.
+    """
+    kinds = labels["dx_type"].fillna("unknown")
+    counts = pd.crosstab(labels["dx"], kinds)
+    order = sorted(counts.columns, key=lambda kind: (-counts[kind].sum(), kind))
+    table = labels.groupby("dx").agg(n_images=("dx", "size"), n_lesions=("lesion_id", "nunique"))
+    table = table.join(counts[order]).reindex(CODES, fill_value=0)
+    return pd.concat([table, table.sum().to_frame("all").T])
+
+
+def count_age_bands(cohort: pd.DataFrame) -> dict[str, int]:
+    """Count the images of people `under_30`, `from_30_to_59`, `from_60` and `unknown`.
+
+    `cohort` is that of stage `explore`; of the column `age`, values are the lower edge of five
+    years, or `unknown`.
+    """
+    ages = cohort[cohort["column"] == "age"]
+    names = ["under_30", "from_30_to_59", "from_60"]
+    years = pd.to_numeric(ages["value"], errors="coerce")
+    bands = pd.cut(years, [0, 30, 60, float("inf")], right=False, labels=names)
+    counts = ages.groupby(bands.astype(object).fillna("unknown"))["n_images"].sum()
+    return counts.reindex([*names, "unknown"], fill_value=0).to_dict()
+
+
+def find_least_sensitive(classes: Mapping[str, Mapping]) -> list[str]:
+    """Return the diagnoses with the lowest sensitivity, of those that have images."""
+    found = {dx: row["sensitivity"]["value"] for dx, row in classes.items() if row["n_images"]}
+    return [dx for dx, value in found.items() if value == min(found.values())]
+
+
+def find_undercovered(sets: Mapping, coverage: float) -> list[str]:
+    """Return the diagnoses whose prediction sets have a coverage interval below the target."""
+    bounds = {dx: row["coverage"]["high"] for dx, row in sets["classes"].items()}
+    return [dx for dx, high in bounds.items() if high is not None and high < coverage]
+
+
+def describe_machines(trained_on: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return CPU and library versions that trained models, as text, and these models."""
+    models = {}
+    for model, machine in trained_on.items():
+        facts = [f"{key_in_words(name)} {value}" for name, value in machine.items()]
+        models.setdefault(", ".join(facts).removeprefix("cpu "), []).append(model)
+    return models
+
+
+def cell(text: str) -> str:
+    """Write any text so that it stays in its cell and is not read as HTML."""
+    text = " ".join(str(text).split()).replace("|", "\\|")
+    return text.replace("&", "&amp;").replace("<", "&lt;")

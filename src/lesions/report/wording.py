@@ -1,0 +1,178 @@
+"""Words about a study: values, the comparison table in Markdown, sentences about scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import jinja2
+import pandas as pd
+
+from lesions.report import captions
+from lesions.taxonomy import N_CLASSES
+
+MISSING = "–"
+# Columns of the table of scores, and those that are one score with its interval.
+COLUMNS = ("model", "source", "images", "accuracy", "balanced accuracy", "macro P / R / F1")
+COLUMNS += ("weighted P / R / F1", "ROC AUC")
+SCORES = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "f1_macro",
+    "ROC AUC": "roc_auc_macro",
+}
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """Write a number; a missing one is a dash."""
+    return MISSING if pd.isna(value) else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def interval(estimate: Mapping, decimals: int = 2) -> str:
+    """Write the interval of an estimate: `0.57–0.67`; nothing if there is none."""
+    low, high = (number(estimate[bound], decimals) for bound in ("low", "high"))
+    if MISSING in (low, high):
+        return ""
+    return f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
+
+
+def score(estimate: Mapping, decimals: int = 2) -> str:
+    """Write an estimate with its interval, if it has one: `0.62 (0.57–0.67)`."""
+    text, bounds = number(estimate["value"], decimals), interval(estimate, decimals)
+    return f"{text} ({bounds})" if bounds and text != MISSING else text
+
+
+def key_in_words(name: str) -> str:
+    """Write a key as words: `n_pairs_found` is "pairs found"."""
+    return name.removeprefix("n_").replace("_", " ")
+
+
+def in_prose(names: Sequence[str]) -> str:
+    """Write a list as prose: `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def in_text(value) -> str:
+    """Write any value of JSON or of params.yaml: 1,956, 0.958, the items of a list."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key_in_words(name)} {in_text(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(in_text, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(MISSING if value is None else value)
+
+
+def name_model(model: str, only_predicted: str | None) -> str:
+    """Write the name of a model; of a collapsed one also the only diagnosis that it predicts."""
+    return model if pd.isna(only_predicted) else f"{model} (predicts only {only_predicted})"
+
+
+def to_markdown(table: pd.DataFrame, *, note: str = "", columns: Sequence[str] = COLUMNS) -> str:
+    """Write the comparison of all models as a table in Markdown, with `note` below it.
+
+    `table` is as from `lesions.evaluation.comparison.compare_models`; `columns` are of `COLUMNS` or
+    `SCORES`. Scores without interval are written as they were published; precision, recall and F1
+    have two decimals, as in the paper.
+    """
+    lines = [columns, ["---"] * 2 + ["---:"] * (len(columns) - 2)]
+    for row in table.to_dict("records"):
+        n_images = MISSING if pd.isna(row["n_images"]) else f"{row['n_images']}"
+        if pd.notna(row["n_diagnoses"]) and row["n_diagnoses"] < N_CLASSES:
+            n_images += f" ({row['n_diagnoses']} of {N_CLASSES} diagnoses)"
+        cells = {"model": name_model(row["model"], row["only_predicted"])}
+        cells |= {"source": row["source"], "images": n_images}
+        for mean in ("macro", "weighted"):
+            triple = (number(row[f"{name}_{mean}"]) for name in ("precision", "recall", "f1"))
+            cells[f"{mean} P / R / F1"] = " / ".join(triple)
+        cells |= {header: _cell(row, measure) for header, measure in SCORES.items()}
+        lines.append([cells[column] for column in columns])
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{text}\n\n{note}\n" if note else f"{text}\n"
+
+
+def describe_run(
+    details: Mapping[str, Mapping[str, Mapping]], pairs: Sequence[Mapping], *, settings: Mapping
+) -> str:
+    """Write what a reader of the comparison table must know.
+
+    Parameters
+    ----------
+    details : mapping
+        Model to set to details; the classes are those of the first model on the study.
+    pairs : sequence of mapping
+        As from `lesions.evaluation.comparison.compare_pairs`.
+    settings : mapping
+        All settings of params.yaml.
+    """
+    study = settings["sets"]["study"]
+    backbones = {f"features/{name}": b["weights"] for name, b in settings["backbones"].items()}
+    random = [m for m, s in settings["models"].items() if backbones.get(s["inputs"]) == "random"]
+    sentences = [
+        f"Profile {settings['profile']}, split by {study['split']['by']}.",
+        f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
+        "lesion.",
+        describe_baseline(next(iter(details.values()))["study"]["classes"]),
+        describe_differences(pairs) if pairs else "",
+        f"Models on a backbone with random weights: {', '.join(random)}." if random else "",
+        captions.CAVEATS[study["source"]["kind"]],
+        captions.DISCLAIMER,
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def describe_baseline(classes: Mapping[str, Mapping]) -> str:
+    """Write the scores of always predicting the most frequent diagnosis."""
+    n_images = {dx: row["n_images"] for dx, row in classes.items() if row["n_images"]}
+    majority = max(n_images, key=n_images.get)
+    accuracy, balanced = n_images[majority] / sum(n_images.values()), 1 / len(n_images)
+    return (
+        f"Majority-class baseline ({majority}): accuracy {accuracy:.3f}, balanced accuracy "
+        f"{balanced:.3f}."
+    )
+
+
+def describe_differences(pairs: Sequence[Mapping]) -> str:
+    """Write which differences in balanced accuracy have an interval that excludes 0."""
+    clear, inconclusive = [], []
+    for pair in pairs:
+        found = pair["measures"]["balanced_accuracy"]
+        better, other = pair["model"], pair["other"]
+        value, low, high = (found[name] for name in ("difference", "low", "high"))
+        if not found["real"]:
+            inconclusive.append(f"{better} and {other}")
+            continue
+        if value < 0:
+            better, other, value, low, high = other, better, -value, -high, -low
+        clear.append(f"{better} over {other} by {value:.2f} ({low:.2f} to {high:.2f})")
+    text = f"Differences in balanced accuracy whose CI excludes 0: {'; '.join(clear) or 'none'}."
+    if inconclusive:
+        text += f" Inconclusive: {'; '.join(inconclusive)}."
+    return f"{text} One training run per model; not corrected for multiple comparisons."
+
+
+def render_template(
+    template: str, inputs: Mapping, *, autoescape: bool, filters: Sequence[Callable], **content
+) -> str:
+    """Render a Jinja template on `inputs` and `content`; `filters` add to this module's own."""
+    environment = jinja2.Environment(
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    ours = (number, interval, score, key_in_words, in_prose, in_text, name_model)
+    filters = (*ours, describe_baseline, describe_differences, *filters)
+    environment.filters.update({function.__name__: function for function in filters})
+    environment.filters["count"] = "{:,}".format
+    details = {model: sets["study"] for model, sets in inputs["details"].items()}
+    content |= {"inputs": inputs, "details": details, "models": list(details)}
+    return environment.from_string(template).render(content, captions=captions)
+
+
+def _cell(row, measure):
+    if pd.isna(row[f"{measure}_low"]):
+        return MISSING if pd.isna(row[measure]) else str(row[measure])
+    bounds = {bound: row[f"{measure}_{bound}"] for bound in ("low", "high")}
+    return score({"value": row[measure], **bounds}, 3)

@@ -1,0 +1,1 @@
+"""Which images are trained on: the split, and over-sampling as a mixing matrix."""

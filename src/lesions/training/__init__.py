@@ -1,0 +1,1 @@
+"""Training: the loop, its inputs and checkpoints, and feature extraction."""

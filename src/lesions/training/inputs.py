@@ -1,0 +1,74 @@
+"""What a model is trained on: mixed images, or the features of a backbone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from lesions.imaging.arrays import open_images
+from lesions.networks.backend import keras
+from lesions.networks.layers import join
+from lesions.networks.saving import load_network
+from lesions.sampling.mixing import index_all_images, mix
+
+
+class Inputs(NamedTuple):
+    """Rows to train on and to validate on."""
+
+    rows: np.ndarray  # (n, ...), in the shape of a training row; the network is built for it
+    read: Callable[[np.ndarray], np.ndarray]  # row numbers to float32 rows
+    labels: np.ndarray  # int (n_rows,)
+    validation: tuple[np.ndarray, np.ndarray] | None  # rows and labels; None: no validation images
+    backbone: keras.Model | None  # from pixels to features; None: the rows are pixels
+
+    def end_to_end(self, network: keras.Model) -> keras.Model:
+        """Return the network from pixels to probabilities."""
+        return network if self.backbone is None else join(self.backbone, network)
+
+
+def open_inputs(
+    path: Path,
+    *,
+    mixing: sparse.csr_matrix,
+    mixed_labels: np.ndarray,
+    labels: np.ndarray,
+    partition: np.ndarray,
+    rows: str,
+    image_pixels: int,
+) -> Inputs:
+    """Open the images that stage `resize` stored, or the features that stage `features` stored.
+
+    Parameters
+    ----------
+    path
+        The array of images, or the folder of features.
+    mixing, mixed_labels
+        As `lesions.sampling.mixing.load_mixing` returns them.
+    labels
+        Integers `(n_images,)`, of all images.
+    partition
+        `(n_images,)`: `train`, `val`, `cal` or `test`.
+    rows
+        `resampled`: all rows of `mixing`; `train`: the training images, which are its first rows.
+    image_pixels
+        The setting `resize.pixels`.
+    """
+    n_rows = len(mixed_labels) if rows == "resampled" else mixing.shape[1]
+    val = np.flatnonzero(partition == "val")
+    if path.is_dir():
+        train = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
+        read, validation = train.__getitem__, np.load(path / "val.npy")
+        backbone = load_network(path / "backbone.keras")
+    else:
+        train = open_images(path, pixels=image_pixels)
+        weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(train))
+        read, validation, backbone = lambda batch: mix(weights[batch], train), train[val], None
+    return Inputs(
+        rows=train,
+        read=read,
+        labels=mixed_labels[:n_rows],
+        validation=(validation, labels[val]) if len(val) else None,
+        backbone=backbone,
+    )

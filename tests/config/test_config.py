@@ -1,0 +1,544 @@
+import copy
+import re
+import typing
+
+import pytest
+import yaml
+from cloned import ROOT
+from dvc.utils.serialize import load_yaml as load_as_dvc
+
+from lesions.config import Params, ParamsError, load_yaml, parse_params, read_params
+from lesions.config.sets import File
+from lesions.config.types import IGNORED_BY_DVC, Section
+
+PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
+COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+# Without what a user has added to the demonstration.
+for section, names in {
+    "models": ("cnn", "resnet50", "vgg16"),
+    "backbones": ("resnet50", "vgg16"),
+}.items():
+    COMMITTED[section] = {name: COMMITTED[section][name] for name in names}
+CHOICES = ("kind", "by", "architecture")  # keys that choose what other keys there are
+
+
+def leaves(section, keys=()):
+    """Return the keys that lead to each value that is not a mapping."""
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*keys, key))
+        else:
+            yield (*keys, key)
+
+
+def sections(section, keys=()):
+    """Return the keys that lead to each mapping, the whole file first."""
+    yield keys
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from sections(value, (*keys, key))
+
+
+LEAVES = list(leaves(COMMITTED))
+SECTIONS = list(sections(COMMITTED))
+NAMED = {("sets",), ("backbones",), ("models",)}  # whose keys are names
+
+
+@pytest.fixture
+def refuse(tmp_path):
+    """Change the committed settings and return the message that refuses them."""
+
+    def refuse_changed(change):
+        params = copy.deepcopy(COMMITTED)
+        change(params)
+        file = tmp_path / "params.yaml"
+        text = yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False)
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(ParamsError) as refused:
+            read_params(file)
+        return str(refused.value)
+
+    return refuse_changed
+
+
+def accept(change):
+    params = copy.deepcopy(COMMITTED)
+    change(params)
+    return parse_params(yaml.safe_dump(params, sort_keys=False), source="params.yaml")
+
+
+def descend(params, keys):
+    for key in keys:
+        params = params[key]
+    return params
+
+
+def setting(keys, value):
+    return lambda params: descend(params, keys[:-1]).__setitem__(keys[-1], value)
+
+
+def dotted(keys):
+    return ".".join(keys)
+
+
+@pytest.mark.parametrize("file", [ROOT / "params.yaml", *PROFILES], ids=lambda file: file.name)
+def test_committed_settings_are_read_as_they_are_written(file):
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert read_params(file).model_dump() == content
+
+
+@pytest.mark.parametrize("file", PROFILES, ids=lambda file: file.name)
+def test_a_profile_has_the_sections_of_params_yaml_and_its_own_name(file):
+    profile = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert list(profile) == list(COMMITTED)
+    assert profile["profile"] == file.stem
+
+
+@pytest.mark.parametrize("keys", [keys for keys in LEAVES if keys[-1] not in CHOICES], ids=dotted)
+def test_a_missing_setting_is_refused_by_name(refuse, keys):
+    message = refuse(lambda params: descend(params, keys[:-1]).pop(keys[-1]))
+    assert f"  {dotted(keys)}: is missing" in message
+
+
+@pytest.mark.parametrize("keys", [keys for keys in LEAVES if keys[-1] in CHOICES], ids=dotted)
+def test_a_missing_choice_is_refused_by_name(refuse, keys):
+    message = refuse(lambda params: descend(params, keys[:-1]).pop(keys[-1]))
+    assert f"  {dotted(keys)}: is missing; add the line '{keys[-1]}: <value>'" in message
+
+
+@pytest.mark.parametrize("keys", [keys for keys in LEAVES if keys[-1] not in CHOICES], ids=dotted)
+def test_a_misspelt_setting_is_refused_by_name(refuse, keys):
+    def misspell(params):
+        section = descend(params, keys[:-1])
+        section[f"{keys[-1]}x"] = section.pop(keys[-1])
+
+    message = refuse(misspell)
+    assert f"  {dotted(keys)}x: unknown setting; check the spelling" in message
+    assert message.startswith("2 setting(s) in ")  # without the right one, that is missing as well
+    assert len(message.splitlines()) == 3
+
+
+@pytest.mark.parametrize("keys", SECTIONS[1:], ids=dotted)
+def test_a_section_must_be_a_mapping(refuse, keys):
+    message = refuse(setting(keys, "none"))
+    assert f"  {dotted(keys)}: " in message
+    assert "found 'none'" in message
+
+
+@pytest.mark.parametrize("keys", [keys for keys in SECTIONS if keys not in NAMED], ids=dotted)
+def test_an_unknown_setting_is_refused_in_every_section(refuse, keys):
+    message = refuse(lambda params: descend(params, keys).__setitem__("new", 1))
+    assert f"  {dotted((*keys, 'new'))}: unknown setting" in message
+
+
+@pytest.mark.parametrize("keys", [keys for keys in LEAVES if keys[-1] not in CHOICES], ids=dotted)
+@pytest.mark.parametrize("kind", ["text or number", "a mapping", "not a number"])
+def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(refuse, keys, kind):
+    value = descend(COMMITTED, keys)
+    is_text = isinstance(value, str) or keys[-1] == "weights_sha256"
+    wrong = {
+        "text or number": 12 if is_text else str(value),
+        "a mapping": {},
+        "not a number": float("nan"),
+    }[kind]
+    message = refuse(setting(keys, wrong))
+    assert f"  {dotted(keys)}: Input should be a" in message.replace("be '", "be a '")
+    assert f"found {wrong!r}" in message
+
+
+NUMBERS = [keys for keys in LEAVES if type(descend(COMMITTED, keys)) in (int, float)]
+
+
+@pytest.mark.parametrize("keys", NUMBERS, ids=dotted)
+def test_a_number_out_of_its_range_is_refused_with_key_and_value(refuse, keys):
+    for wrong in (-1, float("inf"), True, 10**12):
+        message = refuse(setting(keys, wrong))
+        assert f"  {dotted(keys)}: " in message
+        assert f"found {wrong!r}" in message
+
+
+@pytest.mark.parametrize("wrong", [0, 8.5, "8", True, 10**20])
+@pytest.mark.parametrize("key", ["filters", "dense_units"])
+def test_the_width_of_every_layer_is_checked(refuse, key, wrong):
+    message = refuse(setting(("models", "cnn", key), [8, wrong]))
+    assert f"  models.cnn.{key}.1: " in message
+    assert f"found {wrong!r}" in message
+
+
+WORDS = [
+    ("sets", "study", "source", "kind"),
+    ("sets", "study", "split", "by"),
+    ("resize", "interpolation"),
+    ("resize", "crop"),
+    ("resize", "decode"),
+    ("balance", "method"),
+    ("backbones", "vgg16", "architecture"),
+    ("backbones", "vgg16", "preprocessing"),
+    ("backbones", "vgg16", "pooling"),
+    ("models", "cnn", "inputs"),
+    ("models", "cnn", "rows"),
+    ("models", "cnn", "keep_epoch"),
+]
+
+
+@pytest.mark.parametrize("keys", WORDS, ids=dotted)
+def test_another_word_is_refused_and_the_choices_are_named(refuse, keys):
+    message = refuse(setting(keys, "something"))
+    assert f"  {dotted(keys)}: Input should be '" in message or "is unknown; choose" in message
+    assert f"'{descend(COMMITTED, keys)}'" in message
+    assert "'something'" in message
+
+
+@pytest.mark.parametrize("wrong", ["weights.txt", "ImageNet", ".h5", ""])
+def test_weights_are_imagenet_random_or_a_weights_file(refuse, wrong):
+    message = refuse(setting(("backbones", "vgg16", "weights"), wrong))
+    assert "backbones.vgg16.weights: String should " in message
+    assert f"found {wrong!r}" in message
+
+
+def test_a_weights_file_has_a_digest_and_nothing_else_has_one(refuse):
+    message = refuse(setting(("backbones", "vgg16", "weights"), "mine.h5"))
+    assert "backbones.vgg16: weights_sha256 is missing: the SHA-256 of mine.h5, as" in message
+    message = refuse(setting(("backbones", "vgg16", "weights_sha256"), "0" * 64))
+    assert "backbones.vgg16: weights: random takes weights_sha256: null" in message
+    both = {"weights": "mine.h5", "weights_sha256": "0" * 64}
+    params = accept(lambda params: params["backbones"]["vgg16"].update(both))
+    assert params.backbones["vgg16"].weights == "mine.h5"
+
+
+@pytest.mark.parametrize(
+    "name", ["my model", "../vgg16", "vgg.16", "", "vgg-16", "-vgg16", "v" * 41]
+)
+@pytest.mark.parametrize("section", ["sets", "backbones", "models"])
+def test_a_name_can_be_part_of_a_file_name_and_of_a_stages_name(refuse, section, name):
+    def rename(params):
+        params[section][name] = next(iter(params[section].values()))
+
+    message = refuse(rename)
+    rule = "a name has letters, digits and _ only, at most 40; found"
+    assert f"  {section}.{name}.[key]: {rule} {name!r}" in message
+
+
+@pytest.mark.parametrize("name", IGNORED_BY_DVC)
+@pytest.mark.parametrize("section", ["sets", "backbones", "models"])
+def test_a_name_that_dvcs_run_cache_ignores_is_refused(refuse, section, name):
+    def rename(params):
+        params[section][name] = next(iter(params[section].values()))
+
+    message = refuse(rename)
+    assert f"  {section}.{name}.[key]: the name {name} is reserved: DVC's run cache" in message
+
+
+def keys_of(section):
+    """Return every key of a section of the schema, and of what its values are composed of."""
+    for name, field in section.model_fields.items():
+        yield name
+        for component in components(field.annotation):
+            if isinstance(component, type) and issubclass(component, Section):
+                yield from keys_of(component)
+
+
+def components(annotation):
+    """Return a type and everything that it is composed of."""
+    yield annotation
+    for component in typing.get_args(annotation):
+        yield from components(component)
+
+
+def test_no_setting_has_a_name_that_dvcs_run_cache_ignores():
+    """A stage would not run again for it, and dvc.lock would still record the new value."""
+    keys = set(keys_of(Params))
+    assert {"pixels", "weights", "filters", "sha256", "folds", "standardize_features"} < keys
+    assert not keys & {"size", "nfiles"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda params: params["resize"].update(size=64), "resize.size: is called resize.pixels"),
+        (lambda params: params.update(data={}), "data: is called sets.study.source now"),
+        (lambda params: params.update(split={}), "split: is called sets.study.split now"),
+    ],
+)
+def test_a_setting_that_was_renamed_is_refused_with_its_new_name(refuse, change, message):
+    assert f"  {message}" in refuse(change)
+
+
+EXTERNAL = {
+    "source": {"kind": "folder", "path": "there", "extra_images": "refuse"},
+    "split": {"by": "none"},
+}
+
+
+def test_the_order_of_entries_in_the_file_changes_nothing():
+    def reverse(params):
+        params["models"] = dict(sorted(params["models"].items(), reverse=True))
+        params["sets"] = {"z": EXTERNAL, **params["sets"], "a": EXTERNAL}
+
+    params = accept(reverse)
+    assert list(params.models) == ["cnn", "resnet50", "vgg16"]
+    assert list(params.sets) == ["study", "a", "z"]
+
+
+def test_at_least_one_model_is_needed(refuse):
+    assert "  models: " in refuse(lambda params: params["models"].clear())
+
+
+# Sets
+
+
+def test_the_study_must_be_there(refuse):
+    message = refuse(lambda params: params["sets"].update(other=params["sets"].pop("study")))
+    assert "  sets: the set `study` is missing: the photographs that models are" in message
+
+
+def test_the_study_is_split_and_every_other_set_is_not(refuse):
+    message = refuse(lambda params: params["sets"]["study"].update(split={"by": "none"}))
+    assert (
+        "sets: study.split.by is none; `study` is split by image, lesion, group or col" in message
+    )
+    message = refuse(lambda params: params["sets"].update(more=params["sets"]["study"]))
+    assert "sets: more.split.by is group; " in message
+
+
+def test_a_set_may_not_be_named_like_the_folder_of_calibrations(refuse):
+    message = refuse(lambda params: params["sets"].update(calibration=EXTERNAL))
+    assert "sets: a set cannot be called calibration: evaluation/calibration" in message
+
+
+@pytest.mark.parametrize("sizes", [(0.5, 0.5, 0.0), (0.5, 0.2, 0.3), (0.9, 0.9, 0.9)])
+def test_the_held_out_partitions_must_leave_training_images(refuse, sizes):
+    test, val, cal = sizes
+    changes = {"test_size": test, "val_size": val, "cal_size": cal}
+    message = refuse(lambda params: params["sets"]["study"]["split"].update(changes))
+    assert (
+        "  sets.study.split: test_size + val_size + cal_size must be below 1, so that tr" in message
+    )
+    assert f"the sum is {sum(sizes):g}" in message
+
+
+def test_there_are_always_test_images(refuse):
+    assert "split.test_size: " in refuse(setting(("sets", "study", "split", "test_size"), 0.0))
+
+
+@pytest.mark.parametrize("column", [None, ""])
+def test_by_column_needs_a_column(refuse, column):
+    split = {"by": "column", "column": column}
+    message = refuse(lambda params: params["sets"]["study"].update(split=split))
+    assert "  sets.study.split.column: " in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folds": 1}, "folds must be 0 (one random split) or at least 2"),
+        ({"folds": 5, "fold": 5}, "fold must be between 0 and folds - 1; fold is 5, folds is 5"),
+        # A half is tested, and .3 + .3 of the whole are held out as well.
+        ({"folds": 2, "val_size": 0.3, "cal_size": 0.3}, "the sum is 1.1"),
+    ],
+)
+def test_impossible_folds_are_refused(refuse, changes, message):
+    assert message in refuse(lambda params: params["sets"]["study"]["split"].update(changes))
+
+
+def test_with_folds_test_size_is_not_used():
+    changes = {"folds": 10, "fold": 9, "test_size": 0.9}
+    params = accept(lambda params: params["sets"]["study"]["split"].update(changes))
+    assert params.sets["study"].split.fold == 9
+
+
+def test_settings_of_another_kind_of_source_are_refused(refuse):
+    message = refuse(setting(("sets", "study", "source", "kind"), "folder"))
+    assert "  sets.study.source.extra_images: is missing" in message
+    assert "  sets.study.source.n_images: unknown setting" in message
+
+
+def test_temperature_scaling_needs_calibration_images(refuse):
+    change = setting(("sets", "study", "split", "cal_size"), 0.0)
+    message = refuse(change)
+    assert "calibrate.method: temperature needs calibration images, and sets.study.split" in message
+
+    # A column of the metadata may have some, and without scaling none are needed.
+    def without_scaling(params):
+        change(params)
+        params["calibrate"]["method"] = "none"
+
+    accept(without_scaling)
+    by_column = {"by": "column", "column": "partition"}
+    accept(lambda params: params["sets"]["study"].update(split=by_column))
+
+
+# Backbones and models
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "where"),
+    [
+        ("models", "cnn", "a class that the union Model names"),
+        ("backbones", "vgg16", "class Backbone"),
+    ],
+)
+def test_an_unknown_architecture_is_refused_with_what_has_to_be_added(refuse, section, name, where):
+    message = refuse(setting((section, name, "architecture"), "alexnet"))
+    assert f"  {section}.{name}.architecture: 'alexnet' is unknown; choose from '" in message
+    assert (
+        "; to add it, write src/lesions/networks/alexnet.py, and in src/lesions/config/models.py "
+        f'the line `architecture: Literal["alexnet"]` in {where} (see CONTRIBUTING.md)'
+    ) in message
+
+
+def test_inputs_name_a_backbone_that_exists(refuse):
+    message = refuse(setting(("models", "vgg16", "inputs"), "features/vgg61"))
+    assert (
+        "models.vgg16.inputs: there is no backbone vgg61; backbones has resnet50, vgg16" in message
+    )
+
+
+def test_a_backbone_that_no_model_reads_is_refused(refuse):
+    message = refuse(lambda params: params["models"].pop("vgg16"))
+    assert "  backbones.vgg16: no model reads it; set a model's inputs to features/vgg16" in message
+
+
+@pytest.mark.parametrize("section", ["backbones", "models"])
+def test_images_are_never_enlarged(refuse, section):
+    name = {"backbones": "vgg16", "models": "cnn"}[section]
+    message = refuse(setting((section, name, "input_pixels"), 64))
+    assert (
+        f"  {section}.{name}.input_pixels is 64, and images are stored at resize.pixels = 32; lower"
+    ) in message
+
+
+def test_every_pair_of_convolutions_halves_the_image(refuse):
+    message = refuse(setting(("models", "cnn", "filters"), [2] * 6))
+    assert "models.cnn: input_pixels must be at least 64: each of the 6 entries of filt" in message
+
+
+# The file
+
+
+def test_every_fault_has_its_own_line(refuse):
+    def break_three(params):
+        params["seed"] = -1
+        params["resize"]["crop"] = "round"
+        del params["audit"]["search"]
+
+    message = refuse(break_three)
+    assert message.startswith("3 setting(s) in ")
+    assert len(message.splitlines()) == 4
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ParamsError, match=r"params\.yaml is missing; run from the repository's"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("content", ["seed: [1", "\tseed: 1", "seed: 1\n seed: 2"])
+def test_invalid_yaml_is_refused_with_the_line(tmp_path, content):
+    (tmp_path / "params.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ParamsError, match=r"params\.yaml is not valid YAML: (?s:.*)line [12]"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [("", "empty"), ("# nothing", "empty"), ("- seed", "a list"), ("seed", "a str")],
+)
+def test_a_file_without_settings_is_refused(content, found):
+    with pytest.raises(ParamsError, match=f"must hold settings, .*; it is {found}; 'git show"):
+        parse_params(content, source="params.yaml")
+
+
+def test_settings_cannot_be_changed_after_reading():
+    params = read_params(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 1
+
+
+def test_a_small_number_as_dvc_writes_it_is_read_as_a_number():
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"learning_rate: \S+", "learning_rate: 1e-05", text)
+    assert parse_params(text, source="params.yaml").models["cnn"].learning_rate == 1e-5
+
+
+@pytest.mark.parametrize("section", ["sets", "backbones", "models"])
+def test_names_that_differ_in_case_only_are_refused(refuse, section):
+    def add(params):
+        name = max(params[section])
+        params[section][name.upper()] = params[section][name]
+
+    message = refuse(add)
+    assert f"  {section}: " in message
+    assert "differ in case only, which file systems of macOS and Windows ignore" in message
+
+
+@pytest.mark.parametrize("path", ["a$b", "$(touch x)", 'a"b', "`ls`", "a\\b", "a\nb"])
+def test_a_path_has_no_character_that_a_shell_would_interpret(refuse, path):
+    message = refuse(setting(("sets", "study", "source", "path"), path))
+    assert '  sets.study.source.path: a path may not contain ", $, `, \\ or a line' in message
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("010", 10), ("1_0", 10), ("1:30", "1:30"), ("no", "no"), ("0x1f", 31)],
+)
+def test_words_and_numbers_are_those_that_dvc_reads(tmp_path, written, value):
+    (tmp_path / "x.yaml").write_text(f"x: {written}\n", encoding="utf-8")
+    assert load_yaml(f"x: {written}") == load_as_dvc(tmp_path / "x.yaml") == {"x": value}
+
+
+def test_a_key_that_is_given_twice_is_refused():
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    with pytest.raises(ParamsError, match=r"is not valid YAML: (?s:.*)duplicate key \"seed\""):
+        parse_params(f"{text}\nseed: 43\n", source="params.yaml")
+
+
+def test_settings_that_are_not_in_utf_8_are_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes("# für uns".encode("latin1"))
+    with pytest.raises(ParamsError, match=r"is not UTF-8 \(byte 4\); save it as UTF-8"):
+        read_params(tmp_path / "params.yaml")
+
+
+# Downloads
+
+
+def url_source(*urls):
+    files = [{"url": url, "sha256": None} for url in urls]
+    source = {"kind": "url", "path": "data/source", "files": files, "extra_images": "refuse"}
+    return lambda params: params["sets"]["study"].update(source=source)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://a/b/c%20d.zip?x=/y#z", "c d.zip"),
+        ("https://a/x%2Fy.zip", "y.zip"),
+        ("https://a/b/", ""),
+        ("https://a/..", ""),
+    ],
+)
+def test_the_name_of_a_download_is_the_end_of_its_address(url, name):
+    assert File(url=url, sha256=None).name == name
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("https://b/a.zip?x", "https://a/a.zip and https://b/a.zip?x end in the same file name"),
+        ("https://b/a/", "https://b/a/ does not end in a file name; use the file's own URL"),
+        (f"https://b/{'x' * 201}", "has 201 bytes; at most 200 are possible; rename the file"),
+    ],
+)
+def test_a_download_needs_a_usable_file_name_of_its_own(refuse, second, message):
+    assert message in refuse(url_source("https://a/a.zip", second))
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://[::1/a.zip", "http://[v/a.zip", "a.zip"])
+def test_an_invalid_url_is_refused(refuse, url):
+    message = refuse(url_source(url))
+    assert message.count("\n") == 1
+    assert "  sets.study.source.files.0.url: " in message
+    assert re.search("not a valid URL|String should match pattern", message)
+
+
+def test_a_source_of_urls_names_a_file(refuse):
+    assert "  sets.study.source.files: " in refuse(url_source())

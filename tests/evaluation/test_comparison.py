@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesions.evaluation.baselines import PUBLISHED
+from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.comparison import (
+    compare_models,
+    compare_pairs,
+    headline_metrics,
+    stack_learning_curves,
+    stack_tables,
+    summarize,
+)
+from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
+from lesions.taxonomy import PROBABILITIES
+
+
+def details_of(**changes):
+    """Return an evaluation, .5 for all measures but the changed ones, intervals ± .1.
+
+    There is neither `df` nor `vasc`. With an accuracy of .4 the model predicts only nv.
+    """
+    headline = {
+        name: {
+            "value": value,
+            "low": None if value is None else value - 0.1,
+            "high": None if value is None else value + 0.1,
+        }
+        for name, value in (dict.fromkeys(MEASURES, 0.5) | changes).items()
+    }
+    return {
+        "n_images": 10,
+        "n_lesions": 9,
+        "headline": headline,
+        "classes_without_images": ["df", "vasc"],
+        "only_predicted": "nv" if changes.get("accuracy") == 0.4 else None,
+    }
+
+
+def test_models_are_in_the_given_order_each_before_its_published_numbers():
+    table = compare_models(
+        {
+            "vgg16": {"study": details_of(accuracy=0.6), "isic": details_of(accuracy=0.4)},
+            "mine": {"study": details_of()},
+            "cnn": {"study": details_of(accuracy=0.7)},
+        },
+        published=PUBLISHED["paper"],
+    )
+    assert table[["model", "source"]].to_numpy().tolist() == [
+        ["vgg16", "measured"],
+        ["vgg16", "on isic"],
+        ["vgg16", "published"],
+        ["mine", "measured"],
+        ["cnn", "measured"],
+        ["cnn", "published"],
+        ["resnet50", "published"],
+    ]
+    assert list(table) == [
+        "model", "source", "n_images", "n_lesions", *MEASURES,
+        *(f"{name}_{bound}" for name in SUMMARY_MEASURES for bound in ("low", "high")),
+        "n_diagnoses", "only_predicted",
+    ]  # fmt: skip
+    assert table["accuracy"].tolist() == [0.6, 0.4, 0.636, 0.5, 0.7, 0.72, 0.2486]
+    assert table["n_images"].tolist() == [10, 10, 2003, 10, 10, 2003, 2003]
+    assert table["accuracy_low"].tolist()[:2] == [0.5, pytest.approx(0.3)]
+    assert np.isnan(table.loc[5, ["roc_auc_macro", "accuracy_high"]].astype(float)).all()
+    assert table["n_diagnoses"].fillna(0).tolist() == [5, 5, 0, 5, 5, 0, 0]
+    assert table["only_predicted"].fillna("").tolist() == ["", "nv", "", "", "", "", ""]
+
+
+def test_the_summary_has_four_measures_and_can_be_written_as_json():
+    summary = summarize(
+        {
+            "cnn": {"study": details_of(accuracy=0.7, roc_auc_macro=None)},
+            "new": {"x": details_of()},
+        }
+    )
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert list(summary["cnn"]["study"]) == list(SUMMARY_MEASURES)
+    assert summary["cnn"]["study"]["accuracy"] == {
+        "value": 0.7,
+        "low": pytest.approx(0.6),
+        "high": pytest.approx(0.8),
+    }
+    assert summary["cnn"]["study"]["roc_auc_macro"] == {"value": None, "low": None, "high": None}
+    assert list(summary["new"]) == ["x"]
+
+
+def test_headline_metrics_have_five_short_names():
+    found = headline_metrics(
+        details_of(accuracy=0.1, balanced_accuracy=0.2, f1_macro=0.3, roc_auc_macro=None)
+    )
+    assert found == {"accuracy": 0.1, "balanced": 0.2, "f1": 0.3, "auc": None, "ece": 0.5}
+
+
+def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_model():
+    # Ten lesions of each of two classes; `good` is correct on all, `bad` on none.
+    labels = pd.DataFrame({"image_id": [f"i{n}" for n in range(21)]})
+    labels = labels.assign(lesion_id=labels["image_id"], label=[4, 5] * 10 + [0])
+    base = labels[["image_id", "label"]].assign(partition=["test"] * 20 + ["val"])
+
+    def predicting(right):
+        p = np.full((21, 7), 0.01)
+        p[np.arange(21), labels["label"] if right else 9 - labels["label"].clip(4)] = 0.94
+        return base.join(pd.DataFrame(p, columns=PROBABILITIES))
+
+    calibrations = {"good": {"temperature": 2.0}, "bad": {"temperature": None}}
+    predictions = {"good": predicting(True), "bad": predicting(False)}
+    (pair,) = compare_pairs(predictions, calibrations, labels, BootstrapConfig(n_resamples=50))
+    assert (pair["model"], pair["other"]) == ("good", "bad")
+    assert pair["measures"]["accuracy"] == {"difference": 1, "low": 1, "high": 1, "real": True}
+    # All 20 test images are correct in one model only: p = 2 × (1/2)^20.
+    assert pair["mcnemar"] == {
+        "only_model_right": 20,
+        "only_other_right": 0,
+        "p": pytest.approx(2 * 0.5**20),
+    }
+
+
+def test_models_with_different_test_images_are_refused():
+    labels = pd.DataFrame({"image_id": ["a", "b"], "lesion_id": ["a", "b"]})
+    one = labels[["image_id"]].assign(partition="test", label=5).assign(
+        **dict.fromkeys(PROBABILITIES, 1 / 7)
+    )  # fmt: skip
+    two = one.iloc[::-1].reset_index(drop=True)
+    with pytest.raises(ValueError, match="The test images of x and y differ"):
+        compare_pairs({"x": one, "y": two}, {}, labels, BootstrapConfig(n_resamples=50))
+
+
+def test_stacked_tables_begin_with_model_and_set():
+    table = pd.DataFrame({"dx": ["mel", "nv"], "ppv": [0.1, 0.2]})
+    empty = pd.DataFrame({"dx": [], "ppv": []})
+    stacked = stack_tables({"vgg16": {"study": table, "isic": empty}, "cnn": {"isic": table[1:]}})
+    assert list(stacked) == ["model", "set", "dx", "ppv"]
+    assert stacked.to_numpy().tolist() == [
+        ["vgg16", "study", "mel", 0.1],
+        ["vgg16", "study", "nv", 0.2],
+        ["cnn", "isic", "nv", 0.2],
+    ]
+    assert stacked.index.tolist() == [0, 1, 2]
+
+
+def test_learning_curves_become_one_long_table_with_val_if_there_is_one():
+    with_val = pd.DataFrame(
+        {"epoch": [1, 2], "accuracy": [0.1, 0.2], "loss": [2, 1], "n_predicted_classes": [7, 6],
+         "val_accuracy": [0.3, 0.4], "val_loss": [4, 3], "val_n_predicted_classes": [1, 2]}
+    )  # fmt: skip
+    without = pd.DataFrame(
+        {"epoch": [1], "accuracy": [0.5], "loss": [5], "n_predicted_classes": [3]}
+    )
+    table = stack_learning_curves({"vgg16": with_val, "cnn": without})
+    assert list(table) == [
+        "model", "partition", "epoch", "accuracy", "loss", "n_predicted_classes"
+    ]  # fmt: skip
+    assert table.to_numpy().tolist() == [
+        ["vgg16", "train", 1, 0.1, 2, 7],
+        ["vgg16", "train", 2, 0.2, 1, 6],
+        ["vgg16", "val", 1, 0.3, 4, 1],
+        ["vgg16", "val", 2, 0.4, 3, 2],
+        ["cnn", "train", 1, 0.5, 5, 3],
+    ]

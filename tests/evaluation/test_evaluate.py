@@ -1,0 +1,242 @@
+import json
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cloned import ROOT
+from made_up import make_predictions, point_measures
+
+from lesions.evaluation.calibration.conformal import fit_thresholds
+from lesions.evaluation.calibration.temperature import apply_temperature
+from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
+from lesions.evaluation.metrics import MEASURES
+from lesions.evaluation.screening import TASK_MEASURES
+from lesions.taxonomy import CODES, PROBABILITIES
+
+NOT_CALIBRATED = {
+    "calibrated": False, "reason": "not calibrated: no images", "temperature": None,
+    "conformal": None,
+}  # fmt: skip
+SETTINGS = {
+    "n_resamples": 100, "confidence": 0.9, "min_group_size": 30, "calibration_bins": 10, "seed": 1,
+}  # fmt: skip
+
+
+def study():
+    """Return the tables of the stages before: 365 images, the last 300 to test on."""
+    labels, probabilities, lesions = make_predictions()
+    order = np.random.default_rng(2).permutation(len(labels))
+    labels, probabilities, lesions = labels[order], probabilities[order], lesions[order]
+    image_ids = [f"I{row:03}" for row in range(len(labels))]
+    rng = np.random.default_rng(4)
+    known = pd.DataFrame(
+        {
+            "lesion_id": lesions,
+            "image_id": image_ids,
+            "dx": np.array(CODES)[labels],
+            "dx_type": rng.choice(["histo", "consensus"], len(labels)),
+            "age": rng.choice([20.0, 50.0, np.nan], len(labels)),
+            "sex": rng.choice(["male", "female"], len(labels)),
+            "localization": rng.choice(["back", None], len(labels)),
+            "label": labels,
+        }
+    )
+    partition = ["train"] * 60 + ["val"] * 5 + ["test"] * 300
+    partitions = pd.DataFrame({"image_id": image_ids, "partition": partition})
+    groups = pd.DataFrame({"image_id": image_ids, "group": lesions})
+    predictions = partitions.assign(
+        label=labels, **dict(zip(PROBABILITIES, probabilities.T, strict=True))
+    )[60:]
+    return {
+        "predictions": predictions, "labels": known, "groups": groups, "partitions": partitions,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def tables():
+    return study()
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    labels, probabilities, _ = make_predictions(seed=9)
+    conformal = fit_thresholds(labels, apply_temperature(probabilities, 1.5), coverage=0.9)
+    return {
+        "calibrated": True, "method": "temperature scaling", "temperature": 1.5, "n_images": 41,
+        "n_lesions": 37, "conformal": conformal,
+        "negative_log_likelihood": {"before": 1.0, "after": 0.9},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def details(calibration):
+    return evaluate(collect_test_images(**study()), calibration=calibration, **SETTINGS)
+
+
+def test_test_images_are_joined_with_their_metadata(tables):
+    test = collect_test_images(**tables)
+    assert list(test) == [
+        "image_id", *PROBABILITIES, "label", "lesion_id", "sex", "age_band", "localization",
+        "dx_type", "lesion_in_training", "group_in_training",
+    ]  # fmt: skip
+    known = tables["labels"][65:].reset_index(drop=True)
+    assert test["image_id"].tolist() == known["image_id"].tolist()
+    assert test["lesion_id"].tolist() == known["lesion_id"].tolist()
+    assert set(test["localization"]) == {"back", "unknown"}
+    assert set(test["age_band"]) == {"0–29", "45–59", "unknown"}
+    trained = set(tables["labels"]["lesion_id"][:60])
+    assert test["lesion_in_training"].tolist() == [x in trained for x in known["lesion_id"]]
+
+
+def test_a_group_may_be_in_training_though_its_lesion_is_not(tables):
+    tables["groups"]["group"] = "one"
+    test = collect_test_images(**tables)
+    assert test["group_in_training"].all()
+    assert not test["lesion_in_training"].all()
+
+
+def test_without_training_images_there_is_no_leakage(tables):
+    tables["partitions"]["partition"] = "test"
+    bare = collect_test_images(**tables)
+    assert not {"lesion_in_training", "group_in_training"} & set(bare)
+    assert evaluate(bare, calibration=NOT_CALIBRATED, **SETTINGS)["leakage"] is None
+
+
+def test_tables_that_do_not_match_are_refused(tables):
+    with pytest.raises(ValueError, match="images of the groups are not those of the labels"):
+        collect_test_images(**tables | {"groups": tables["groups"][::-1]})
+    shorter = {name: table[:-1] for name, table in tables.items()}
+    with pytest.raises(ValueError, match="1 of the 300 test images in the predictions are not"):
+        collect_test_images(**shorter | {"predictions": tables["predictions"]})
+    tables["predictions"]["label"] = 6 - tables["predictions"]["label"]
+    n_wrong = int((tables["labels"]["label"][65:] != 3).sum())
+    with pytest.raises(ValueError, match=f"{n_wrong} of the 300 .* have another label there; run"):
+        collect_test_images(**tables)
+
+
+def test_the_headline_is_that_of_the_probabilities_a_user_gets(tables, details):
+    test = collect_test_images(**tables)
+    tempered = apply_temperature(test[list(PROBABILITIES)].to_numpy(), 1.5)
+    points, classes = point_measures(test["label"].to_numpy(), tempered, calibration_bins=10)
+    assert details["n_images"] == 300
+    assert details["n_lesions"] == test["lesion_id"].nunique()
+    assert list(details["headline"]) == list(MEASURES)
+    assert {name: row["value"] for name, row in details["headline"].items()} == points
+    assert details["probabilities"] == "calibrated"
+    for dx, row in classes.items():
+        assert details["classes"][dx]["sensitivity"]["value"] == row["sensitivity"]
+
+
+def test_details_have_the_keys_of_the_contract(details):
+    assert list(details) == [
+        "n_images", "n_lesions", "probabilities", "bootstrap", "headline", "classes",
+        "classes_without_images", "only_predicted", "confusion", "screening", "calibration",
+        "conformal", "referral", "subgroups", "leakage",
+    ]  # fmt: skip
+    assert details["bootstrap"] == {
+        "confidence": 0.9, "n_resamples": 100, "resampled": "lesions, within each diagnosis",
+    }  # fmt: skip
+    assert [row["referred"] for row in details["referral"]] == [n / 10 for n in range(10)]
+    assert list(details["referral"][0]) == ["referred", "n_images", "accuracy", "balanced_accuracy"]
+    for task in details["screening"].values():
+        assert all(set(task[name]) == {"value", "low", "high"} for name in TASK_MEASURES)
+    assert list(details["subgroups"]) == ["sex", "age_band", "localization", "dx_type"]
+    for unit in ("lesion", "group"):
+        sides = details["leakage"][unit]
+        assert sum(side["n_images"] for side in sides.values()) == 300
+    assert json.loads(json.dumps(details, allow_nan=False)) == details
+
+
+def test_the_confusion_counts_every_image_once(tables, details):
+    matrix = pd.DataFrame(details["confusion"]).T
+    assert list(matrix) == list(matrix.index) == list(CODES)
+    counts = tables["predictions"]["label"][5:].value_counts().reindex(range(7))
+    assert matrix.sum(axis=1).tolist() == counts.tolist()
+    assert np.trace(matrix) == round(details["headline"]["accuracy"]["value"] * 300)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "only"), [([3, 3, 3], "df"), ([3, 3, 5], None), ([5, 5, 5], "nv")]
+)
+def test_a_model_that_predicts_only_one_class_is_named_with_it(tables, predicted, only):
+    test = collect_test_images(**tables)[:3]
+    test = test.assign(**dict(zip(PROBABILITIES, np.eye(7)[predicted].T, strict=True)))
+    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS)
+    assert found["only_predicted"] == only
+
+
+def test_without_calibration_the_raw_probabilities_are_scored(tables):
+    test = collect_test_images(**tables)
+    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS)
+    assert found["probabilities"] == "not calibrated"
+    assert found["conformal"] is None
+    effect = found["calibration"]
+    assert (effect["after"], effect["temperature"]) == (None, None)
+    assert effect["says"] == "not calibrated: no images"
+    points, _ = point_measures(test["label"].to_numpy(), test[list(PROBABILITIES)].to_numpy())
+    assert found["headline"]["brier"]["value"] == points["brier"]
+
+
+def test_a_class_without_test_images_is_named(tables, calibration):
+    test = collect_test_images(**tables)
+    found = evaluate(test[test["label"] != 3], calibration=calibration, **SETTINGS)
+    assert found["classes_without_images"] == ["df"]
+    assert found["classes"]["df"]["sensitivity"]["value"] is None
+    assert found["conformal"]["marginal"]["classes"]["df"]["coverage"]["value"] is None
+
+
+def test_the_same_seed_gives_the_same_numbers(tables, calibration, details):
+    again = evaluate(collect_test_images(**tables), calibration=calibration, **SETTINGS)
+    assert again == details
+
+
+def test_tables_for_the_plots_have_the_columns_of_the_contract(tables, calibration):
+    test = collect_test_images(**tables)
+    made = make_tables(test, calibration=calibration, calibration_bins=10)
+    assert {name: list(table) for name, table in made.items()} == {
+        "roc": ["dx", "false_positive_rate", "sensitivity"],
+        "precision_recall": ["dx", "sensitivity", "ppv"],
+        "reliability": [
+            "probabilities", "bin_low", "bin_high", "n_images", "confidence", "accuracy",
+        ],
+        "referral": ["referred", "accuracy", "balanced_accuracy"],
+        "confusion": ["dx", "predicted", "n_images", "share"],
+        "isic_submission": ["image", "MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"],
+    }  # fmt: skip
+    assert len(made["referral"]) == 100
+    assert made["referral"]["referred"].iloc[-1] == 0.99
+    assert set(made["reliability"]["probabilities"]) == {"raw", "calibrated"}
+    raw = make_tables(test, calibration=NOT_CALIBRATED, calibration_bins=10)
+    assert set(raw["reliability"]["probabilities"]) == {"raw"}
+    np.testing.assert_allclose(raw["isic_submission"]["MEL"], test["p_mel"])
+
+
+def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    flags = ["--name", "cnn", "--set", "study", "--calibration", "calibration.json"]
+    for name, table in tables.items():
+        table.to_csv(f"{name}.csv", index=False)
+        flags += [f"--{name}", f"{name}.csv"]
+    Path("calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    folder, heatmap = Path("evaluation/study/cnn"), Path("plots/confusion/study/cnn.png")
+    flags += ["--evaluation", str(folder), "--confusion", str(heatmap)]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *flags])
+    runpy.run_path(str(ROOT / "stages" / "evaluate.py"), run_name="__main__")
+
+    test = tables["predictions"][5:]
+    n_correct = np.sum(test["label"] == test[list(PROBABILITIES)].to_numpy().argmax(axis=1))
+    found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
+    assert found["n_images"] == 300
+    assert found["headline"]["accuracy"]["value"] == pytest.approx(n_correct / 300, abs=5e-5)
+    assert "45–59" in found["subgroups"]["age_band"]["groups"]
+    assert heatmap.read_bytes().startswith(b"\x89PNG")
+    assert pd.read_csv(folder / "confusion.csv")["n_images"].sum() == 300
+    assert len(pd.read_csv(folder / "isic_submission.csv")) == 300
+    for name in ("roc", "precision_recall", "reliability", "referral"):
+        assert not pd.read_csv(folder / f"{name}.csv").empty

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from drawn import png, words
+
+from lesions.figures.confusion import confusion_heatmap
+from lesions.taxonomy import CODES
+
+
+@pytest.fixture
+def matrix():
+    """Nine of ten akiec are found, there is no bcc, and all of a thousand nv are found."""
+    matrix = np.diag([9, 0, 4, 4, 4, 1000, 4])
+    matrix[0, 4] = 1
+    return matrix
+
+
+def test_the_heatmap_shows_counts_shares_and_its_note(matrix):
+    text = words(confusion_heatmap(matrix, CODES, title="cnn", note="Not a device.\nSynthetic."))
+    assert "9\n90%" in text  # 9 of 10 akiec
+    assert "1\n10%" in text
+    assert "1,000\n100%" in text
+    assert "nv (1,000)" in text
+    assert "Not a device.\nSynthetic." in text
+
+
+def test_a_class_without_images_has_an_empty_row_and_no_warning(matrix):
+    figure = confusion_heatmap(matrix, CODES, title="cnn")
+    assert "bcc (0)" in words(figure)
+    assert not [text for text in figure.axes[0].texts if text.get_position()[1] == 1]
+
+
+def test_text_is_white_on_dark_cells_only(matrix):
+    cells = confusion_heatmap(matrix, CODES, title="cnn").axes[0].texts
+    assert {text.get_text(): text.get_color() for text in cells} == {
+        "9\n90%": "white",
+        "1\n10%": "black",
+        "4\n100%": "white",
+        "1,000\n100%": "white",
+    }
+
+
+def test_the_same_matrix_has_the_same_bytes(matrix):
+    first, second = (png(confusion_heatmap(matrix, CODES, title="cnn")) for _ in range(2))
+    assert first == second

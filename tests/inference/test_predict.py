@@ -1,0 +1,65 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesions.inference.predict import predict_images
+from lesions.networks.backend import keras
+
+COLUMNS = ["p_akiec", "p_bcc", "p_bkl", "p_df", "p_mel", "p_nv", "p_vasc"]
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(1)
+    layers = [
+        keras.Input((4, 4, 3)),
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Flatten(),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(7, activation="softmax"),
+    ]
+    return keras.Sequential(layers)
+
+
+def photographs(n=11, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, 256, (n, 4, 4, 3)).astype(dtype)
+
+
+def test_every_image_has_seven_probabilities_that_sum_to_1(network):
+    probabilities = predict_images(network, photographs())
+    assert list(probabilities) == COLUMNS
+    assert probabilities.shape == (11, 7)
+    assert probabilities.to_numpy().min() >= 0
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_probabilities_are_softmax_of_what_the_dense_layer_gives(network):
+    # In inference: no dropout, and batch normalisation by its initial statistics, mean 0 and
+    # variance 1 (+ epsilon), so that logits = (pixels / 255) / sqrt(1.001) @ kernel + bias.
+    kernel, bias = network.layers[-1].get_weights()
+    logits = photographs().reshape(11, -1) / 255 / np.sqrt(1.001) @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict_images(network, photographs()), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 11])
+def test_the_batch_size_does_not_change_the_result_but_for_rounding(network, batch_size):
+    pd.testing.assert_frame_equal(
+        predict_images(network, photographs(), batch_size=batch_size),
+        predict_images(network, photographs()),
+        rtol=1e-5,
+    )
+
+
+def test_pixels_may_be_integers_or_a_memory_map(network, tmp_path):
+    np.save(tmp_path / "images.npy", photographs())
+    expected = predict_images(network, photographs(dtype=np.float32))
+    for images in (photographs(), np.load(tmp_path / "images.npy", mmap_mode="r")):
+        pd.testing.assert_frame_equal(predict_images(network, images), expected)
+
+
+def test_no_image_has_no_probabilities(network):
+    probabilities = predict_images(network, photographs(0))
+    assert list(probabilities) == COLUMNS
+    assert probabilities.shape == (0, 7)

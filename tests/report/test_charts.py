@@ -1,0 +1,86 @@
+import re
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from lesions.report import charts
+
+
+def values_of(spec):
+    """Rows of a chart, or of the last layer that has its own."""
+    layers = [spec, *spec.get("layer", [])]
+    return [layer["data"]["values"] for layer in layers if "data" in layer][-1]
+
+
+def test_bars_keep_the_order_of_the_table_and_its_empty_values():
+    rows = [("male", "nv", 0), ("female", "nv", 3)]
+    spec = charts.cohort_bars(pd.DataFrame(rows, columns=["value", "dx", "n_images"]))
+    assert spec["encoding"]["y"]["scale"]["domain"] == ["male", "female"]
+    assert values_of(spec) == [{"value": "female", "dx": "nv", "n_images": 3}]
+
+
+def test_text_on_a_dark_cell_of_the_matrix_is_legible():
+    rows = [("mel", "mel", 3, 0.75), ("mel", "nv", 1, 0.25)]
+    table = pd.DataFrame(rows, columns=["dx", "predicted", "n_images", "share"])
+    svg = vl_convert.vegalite_to_svg(charts.confusion_matrix(table) | {"width": 300})
+    drawn = dict(re.findall(r'fill="var\(--([a-z-]+)\)">([13])</text>', svg))
+    assert drawn == {"on-accent": "3", "ink": "1"}
+
+
+def test_a_score_without_interval_is_a_point_only():
+    rows = [{"name": "a", "model": "m", "value": 0.5, "low": None, "high": None}]
+    spec = charts.intervals(pd.DataFrame(rows), {"m": "red"}, title="score")
+    assert [row["name"] for row in values_of(spec)] == ["a"]
+    svg = vl_convert.vegalite_to_svg(spec | {"width": 300})
+    assert not re.search(r"mark-rule role-mark[^>]*><line", svg)
+
+
+def test_the_diagonal_is_below_the_curves_if_asked_for():
+    table = pd.DataFrame({"dx": ["nv", "nv"], "precision": [0.5, 1], "recall": [1, 0.5]})
+    with_chance, without = (
+        charts.threshold_curves(table, "recall", "precision", chance=chance)["layer"]
+        for chance in (True, False)
+    )
+    assert len(with_chance) == 2
+    assert len(without) == 1
+    ends = [{"recall": 0, "precision": 0}, {"recall": 1, "precision": 1}]
+    assert with_chance[0]["data"]["values"] == ends
+
+
+def test_epochs_have_whole_ticks():
+    for n_epochs in (1, 2, 3, 7):
+        table = pd.DataFrame({"model": "m", "partition": "val", "epoch": range(1, n_epochs + 1)})
+        spec = charts.learning_curves(table.assign(loss=1.0), "loss", {"m": "red"})
+        svg = vl_convert.vegalite_to_svg(spec | {"width": 300})
+        x_axis = svg[: svg.index("Y-axis")]
+        labels = re.findall(r">([0-9.]+)</text>", x_axis[x_axis.index("role-axis-label") :])
+        assert labels
+        assert all(float(label).is_integer() for label in labels)
+
+
+def test_every_model_keeps_its_colour_and_an_eighth_starts_again():
+    colours = charts.model_colours([f"m{i}" for i in range(8)])
+    assert len(set(colours.values())) == 7
+    assert colours["m7"] == colours["m0"]
+
+
+def test_a_table_without_rows_has_an_empty_chart():
+    empty = pd.DataFrame({"dx": [], "false_positive_rate": [], "sensitivity": []})
+    spec = charts.threshold_curves(empty, "false_positive_rate", "sensitivity", chance=True)
+    assert "nan" not in vl_convert.vegalite_to_svg(spec | {"width": 300})
+
+
+def test_charts_without_any_score_are_left_out():
+    nothing = {"value": None, "low": None, "high": None}
+    study = {
+        "headline": {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in charts.SUMMARY},
+        "subgroups": {"sex": {"groups": {"male": {"balanced_accuracy": nothing}}}},
+        "leakage": None,
+    }
+    assert set(charts.interval_charts({"m": {"study": study}}, {"m": "red"})) == {"summary"}
+
+
+def test_the_bundled_vega_lite_is_the_one_that_altair_writes_for():
+    newest = vl_convert.get_vegalite_versions()[-1]
+    assert alt.SCHEMA_VERSION.removeprefix("v").startswith(f"{newest}.")

@@ -1,0 +1,53 @@
+"""The templates of `dvc plots`, and the page that it fills."""
+
+import json
+
+import pytest
+import yaml
+from cloned import ROOT
+from dvc_render import VegaRenderer
+
+from lesions.taxonomy import CODES
+
+TEMPLATES = sorted((ROOT / ".dvc" / "plots").glob("*.json"))
+each_template = pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+
+
+def values_of(node, key):
+    """All values of a key anywhere in a JSON tree."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    own = [node[key]] if isinstance(node, dict) and key in node else []
+    return own + [value for child in children for value in values_of(child, key)]
+
+
+def test_dvc_yaml_names_all_of_these_templates_and_no_other():
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert {path.stem for path in TEMPLATES} == set(values_of(pipeline, "template"))
+
+
+@each_template
+def test_a_template_has_the_anchors_without_which_it_shows_nothing(path):
+    template = json.loads(path.read_text(encoding="utf-8"))
+    assert values_of(template, "values") == ["<DVC_METRIC_DATA>"]
+    fields = values_of(template, "field")
+    assert "<DVC_METRIC_X>" in fields
+    assert "<DVC_METRIC_Y>" in fields
+    assert "rev" in json.dumps(template), "'dvc plots diff' must tell revisions apart"
+
+
+@each_template
+def test_a_template_that_lists_diagnoses_lists_those_of_the_taxonomy(path):
+    for domain in values_of(json.loads(path.read_text(encoding="utf-8")), "domain"):
+        if "nv" in domain:
+            assert domain == list(CODES)
+
+
+@each_template
+def test_dvc_fills_every_anchor_of_a_template(path):
+    rows = [{"rev": rev, "a": "nv", "b": "1", "filename": "f", "field": "b"} for rev in ("x", "y")]
+    renderer = VegaRenderer(
+        rows, "plot", template=path.stem, template_dir=str(path.parent), x="a", y="b", title="t"
+    )
+    filled = renderer.get_filled_template()
+    assert "<DVC_METRIC" not in json.dumps(filled)
+    assert filled["data"]["values"] == rows

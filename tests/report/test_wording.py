@@ -1,0 +1,113 @@
+"""Words and tables for people; the comparison itself is tested in tests/evaluation."""
+
+import pandas as pd
+import pytest
+from made_up_study import make_settings
+
+from lesions.evaluation.comparison import compare_models
+from lesions.report.captions import CAVEATS, DISCLAIMER
+from lesions.report.wording import (
+    describe_differences,
+    describe_run,
+    in_prose,
+    in_text,
+    interval,
+    score,
+    to_markdown,
+)
+
+BRACKETED = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
+
+
+def scores(**changes):
+    """0.5 for every measure but the changed ones, and bounds 0.1 below and above."""
+    measures = [name for name in compare_models({}).columns if name.endswith(("_macro", "hted"))]
+    found = dict.fromkeys([*measures, "accuracy", "balanced_accuracy"], 0.5) | changes
+    bounds = {"low": -0.1, "high": 0.1}
+    return found | {f"{m}_{b}": found[m] + far for b, far in bounds.items() for m in BRACKETED}
+
+
+def test_markdown_shows_intervals_triples_and_a_dash_for_none():
+    measured = scores(accuracy=0.7192, precision_macro=0.534, recall_macro=0.516, f1_macro=0.52)
+    measured |= {"roc_auc_macro": None}
+    rows = [
+        {"model": "cnn", "source": "measured", "n_images": 10, "n_diagnoses": 7} | measured,
+        {"model": "cnn", "source": "on isic", "n_images": 4, "n_diagnoses": 5} | measured,
+        {"model": "cnn", "source": "published", "n_images": 2003, "accuracy": 0.72},
+    ]
+    rows[1]["only_predicted"] = "df"
+    table = pd.DataFrame(rows).astype({"n_images": "Int64", "n_diagnoses": "Int64"})
+    text = to_markdown(table, note="Synthetic.")
+    assert text.splitlines()[2:] == [
+        "| cnn | measured | 10 | 0.719 (0.619–0.819) | 0.500 (0.400–0.600) | 0.53 / 0.52 / 0.52 | "
+        "0.50 / 0.50 / 0.50 | – |",
+        "| cnn (predicts only df) | on isic | 4 (5 of 7 diagnoses) | 0.719 (0.619–0.819) | "
+        "0.500 (0.400–0.600) | 0.53 / 0.52 / 0.52 | 0.50 / 0.50 / 0.50 | – |",
+        "| cnn | published | 2003 | 0.72 | – | – / – / – | – / – / – | – |",
+        "",
+        "Synthetic.",
+    ]
+
+
+def difference(value, low, high):
+    return {"difference": value, "low": low, "high": high, "real": low > 0 or high < 0}
+
+
+def test_clear_differences_name_the_better_model_first():
+    pairs = [
+        ("cnn", "vgg16", difference(-0.2, -0.3, -0.1)),
+        ("cnn", "new", difference(0.1, -0.1, 0.3)),
+    ]
+    text = describe_differences(
+        [{"model": a, "other": b, "measures": {"balanced_accuracy": d}} for a, b, d in pairs]
+    )
+    assert text == (
+        "Differences in balanced accuracy whose CI excludes 0: vgg16 over cnn by 0.20 (0.10 to "
+        "0.30). Inconclusive: cnn and new. One training run per model; not corrected for multiple "
+        "comparisons."
+    )
+
+
+def test_what_a_reader_must_know_is_below_the_table():
+    classes = {dx: {"n_images": n} for dx, n in {"akiec": 0, "mel": 30, "nv": 90}.items()}
+    details, settings = {"cnn": {"study": {"classes": classes}}}, make_settings()
+    assert describe_run(details, [], settings=settings) == (
+        "Profile demo, split by group. Brackets: 95 % bootstrap CI, resampled by lesion. "
+        "Majority-class baseline (nv): accuracy 0.750, balanced accuracy 0.500. Models on a "
+        f"backbone with random weights: vgg16. {CAVEATS['synthetic']} {DISCLAIMER}"
+    )
+    settings["sets"]["study"]["source"]["kind"] = "folder"
+    settings["backbones"]["vgg16"]["weights"] = "imagenet"
+    text = describe_run(details, [], settings=settings)
+    assert text.endswith(f"balanced accuracy 0.500. {DISCLAIMER}")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1956, "1,956"),
+        (0.95812, "0.958"),
+        (0.001, "0.001"),
+        (None, "–"),
+        (True, "yes"),
+        (["df", 2], "df, 2"),
+        ({"n_pairs_found": 3, "rate": 0.5}, "pairs found 3; rate 0.5"),
+    ],
+)
+def test_any_value_of_json_or_of_the_settings_is_written_for_a_person(value, text):
+    assert in_text(value) == text
+
+
+def test_intervals_with_a_minus_have_a_word_between_their_bounds():
+    assert score({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.50 (0.25–0.75)"
+    assert interval({"low": -0.25, "high": 0.75}) == "−0.25 to 0.75"
+    assert score({"value": 0.5, "low": None, "high": None}) == "0.50"
+    assert score({"value": None, "low": None, "high": None}) == "–"
+
+
+def test_a_list_reads_as_prose():
+    assert [in_prose(["a"]), in_prose(["a", "b"]), in_prose(["a", "b", "c"])] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

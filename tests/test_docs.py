@@ -1,0 +1,268 @@
+"""What README, CONTRIBUTING and docs/ print: commands, settings, code, links, the reference."""
+
+import copy
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+from cloned import ROOT
+
+from lesions.config import parse_params
+from lesions.config.types import Section
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+EXPERIMENT = "dvc exp run -S models.cnn.epochs=3"
+EXP_SHOW = (
+    "dvc exp show --only-changed --drop "
+    "'Created|data|evaluation|models/|plots|predictions|.*:(f1|auc|ece)'"
+)
+# Run in a clone after the pipeline, in this order.
+RUN = (
+    "dvc metrics show",
+    "dvc plots show",
+    EXPERIMENT,
+    EXP_SHOW,
+    "dvc params diff",
+    "dvc metrics diff",
+    "dvc plots diff",
+    "dvc exp list",
+    "git checkout evaluation metrics plots predictions MODEL_CARD.md "
+    "&& dvc checkout --allow-missing",
+    "git checkout . && git clean -fd evaluation metrics plots predictions && "
+    "dvc checkout --allow-missing && dvc repro",
+    "dvc exp run --temp --copy-paths data/mine",
+    "dvc exp remove --all-commits",
+    "dvc repro",
+    "dvc repro --dry --allow-missing",
+    "dvc repro --allow-missing",
+    "python -m lesions.pipeline.locks",
+    "dvc remote add --default team /a/shared/folder",
+    "dvc push",
+    "dvc pull",
+    "dvc remote remove team",
+    "dvc remote add --default team s3://bucket/study",
+    "dvc remote modify team endpointurl https://s3.example.org",
+    "dvc remote modify --local team access_key_id KEY",
+    "dvc remote modify --local team secret_access_key SECRET",
+    "cp params.yaml profiles/mine.yaml",
+    "cp profiles/paper.yaml params.yaml",
+    "dvc add data/mine",
+    "git add data/mine.dvc",
+    'git commit -am "Baseline on this machine"',
+)
+NOT_PRINTED = ("dvc remote remove team",)  # between two ways that the page offers
+# Only their help is read, with the reason; the flags must be there.
+HELP = {
+    "source .venv/bin/activate": "the tests run in this environment",
+    "source .venv/bin/activate && pre-commit install": "would write into Git's hooks",
+    ".venv/bin/pip install dvc-s3": "needs a network",
+    "dask scheduler": "runs until it is stopped; tests/pipeline/test_parallel.py starts one",
+    "dask worker tcp://host:8786 --nthreads 1": "needs a second machine",
+}
+REMOVAL = re.compile(r"rm (-r )?")  # of a model or a set, run where the names exist
+
+
+def blocks(language):
+    """Return the file and the text of every block in a language."""
+    return [
+        (page, textwrap.dedent(block["text"]))
+        for page in PAGES
+        for block in BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if block["language"] == language
+    ]
+
+
+COMMANDS = list(dict.fromkeys(line for _, text in blocks("sh") for line in text.splitlines()))
+YAML = [(page, text) for page, text in blocks("yaml") if page.name != "CONTRIBUTING.md"]
+
+
+def merge(settings, changes):
+    """Set the entries of a YAML block; a source, a split or a model replaces what was there."""
+    for key, value in changes.items():
+        known = settings.get(key)
+        whole = key in ("source", "split") or not isinstance(known, dict)
+        settings[key] = value if whole else merge(known, value)
+    return settings
+
+
+def test_every_command_is_run_or_listed_with_a_reason():
+    rest = [c for c in COMMANDS if not c.startswith("make ") and not REMOVAL.match(c)]
+    assert sorted(rest) == sorted({*RUN, *HELP} - {*NOT_PRINTED})
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_every_make_command_has_a_verb_and_its_variables(command):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    _, *words = shlex.split(command)
+    variables = [word.partition("=")[0] for word in words if "=" in word]
+    assert all(re.search(rf"^{name} \?=", makefile, re.MULTILINE) for name in variables)
+    subprocess.run(["make", "--dry-run", *words], cwd=ROOT, check=True, capture_output=True)
+    profile = next((word for word in words if word.startswith("PROFILE=")), "=demo").split("=")[1]
+    assert profile == "demo" or (ROOT / f"profiles/{profile}.yaml").is_file()
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_a_command_that_is_not_run_exists_with_its_flags(command):
+    words = shlex.split(command.rpartition("&& ")[2])
+    if words[0] == "source":
+        assert "-m venv .venv" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        return
+    program, *flags = (Path(words[0]).name, *[word for word in words if word.startswith("--")])
+    shown = subprocess.run(
+        [Path(sys.executable).parent / program, words[1], "--help"],
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert all(flag in shown.stdout for flag in flags)
+
+
+@pytest.mark.parametrize(("page", "text"), YAML, ids=[page.name for page, _ in YAML])
+def test_the_settings_that_a_page_prints_are_valid(page, text):
+    merged = merge(copy.deepcopy(PARAMS), yaml.safe_load(text))
+    parse_params(yaml.safe_dump(merged, sort_keys=False), source=page.name)
+
+
+@pytest.fixture(scope="module")
+def reproduced(clone):
+    """A clone with the CNN alone, after `dvc repro`."""
+
+    def only_cnn(params):
+        params["models"] = {"cnn": params["models"]["cnn"]}
+        params["backbones"] = {}
+
+    clone.edit(only_cnn)
+    clone.repro()
+    clone.commit("reproduced")
+    return clone
+
+
+def run_in_bash(clone, command):
+    return clone.run("bash", "-c", command)
+
+
+@pytest.mark.slow
+def test_a_program_predicts_with_a_model_as_the_page_says(reproduced):
+    ((_, program),) = blocks("python")[-1:]
+    assert "load_network" in program
+    printed = reproduced.run(sys.executable, "-c", program)
+    assert re.search(r"p_akiec +p_bcc +p_bkl +p_df +p_mel +p_nv +p_vasc", printed)
+
+
+@pytest.mark.slow
+def test_the_commands_that_the_pages_print_work(reproduced, tmp_path):
+    shutil.copytree(reproduced.folder / "data/source", reproduced.folder / "data/mine")
+    printed = {}
+    for command in RUN:
+        here = command.replace("/a/shared/folder", str(tmp_path / "remote"))
+        if "s3.example.org" in command or "pull" in command:
+            assert "team" in run_in_bash(reproduced, "dvc remote list")
+        printed[command] = run_in_bash(reproduced, here)
+    assert "metrics/cnn.json" in printed["dvc metrics show"]
+    assert max(map(len, printed["dvc metrics show"].splitlines())) <= 80
+    for command in (EXP_SHOW, "dvc params diff"):
+        assert "models.cnn.epochs" in printed[command]
+        assert max(map(len, printed[command].splitlines())) <= 120
+    assert "pushed" in printed["dvc push"]
+    assert "up to date" in printed["dvc repro --dry --allow-missing"].splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_readmes_tree_names_what_there_is(reproduced):
+    tree = next(text for page, text in blocks("") if "├── params.yaml" in text)
+    known = ("metrics", "models", "predictions", "evaluation", "plots")
+    for line in tree.splitlines():
+        below = "src/lesions/" if line.startswith("│") else ""
+        names = re.match(r"[│ ├└─]*((?:[\w.]+(?:/\w+)*/? )+)", f"{line} ")[1].split()
+        for name in names:
+            path = reproduced.folder / below / name
+            assert path.exists(), name
+    assert all(f"{name}/" in tree for name in known)
+
+
+def test_what_a_page_removes_of_a_set_is_all_that_git_has_of_it():
+    """Of a model, tests/test_contributing.py shows it."""
+    (command,) = [c for c in COMMANDS if REMOVAL.match(c) and "clinic" in c]
+    removed = [Path(word) for word in command.split()[2:]]
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    for stage in stages:
+        if stage.get("foreach") == "${sets}" or "set" in stage.get("matrix", {}):
+            body = stage.get("do", stage)
+            for out in [*body.get("outs", []), *body.get("plots", [])]:
+                name = out if isinstance(out, str) else next(iter(out))
+                path = Path(re.sub(r"\$\{(key|item\.set)\}", "clinic", name))
+                known = any(path.is_relative_to(other) for other in removed)
+                assert known or path.parts[0] == "data", path
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation as `make docs` builds it; a link to no page or heading is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = ["-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def all_sections(section=Section):
+    for below in section.__subclasses__():
+        yield below
+        yield from all_sections(below)
+
+
+def test_the_reference_has_every_key_of_the_schema(site):
+    page = (site / "reference/settings.html").read_text(encoding="utf-8")
+    keys = {key for section in all_sections() for key in section.model_fields}
+    assert {key for key in keys if f"{key}</code>" not in page} == set()
+
+
+def test_the_reference_has_every_stage_and_every_make_verb(site):
+    stages = (site / "reference/stages.html").read_text(encoding="utf-8")
+    for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]:
+        assert f'<h2 id="{stage}">' in stages
+    verbs = (site / "reference/make.html").read_text(encoding="utf-8")
+    for verb in re.findall(
+        r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M
+    ):
+        assert f"<code>make {verb}</code>" in verbs
+
+
+def test_the_pages_open_and_are_searched_without_a_network(site, browser):
+    context = browser.new_context(offline=True)
+    page, requests = context.new_page(), []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((site / "index.html").as_uri())
+    page.click("input[name=query]")
+    page.wait_for_selector(".md-search-result__meta:has-text('Type to start')", timeout=30_000)
+    page.keyboard.type("mixing matrix")
+    page.wait_for_selector(".md-search-result__link", timeout=30_000)
+    assert [url for url in requests if url.startswith("http")] == []
+    context.close()
+
+
+def test_links_of_the_readme_and_contributing_lead_to_files():
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            assert "://" in target or (ROOT / target.partition("#")[0]).exists(), target
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 220

@@ -1,0 +1,422 @@
+import re
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+from lesions.networks.backend import configure_tensorflow, keras, tf
+from lesions.training.loop import N_READ, train
+
+N_TRAIN, EPOCHS = 26, 5
+
+
+def rows(n, seed):
+    """Images of 4 px and labels that have nothing to do with them, so that val_loss soon rises."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 4, 4, 1)).astype(np.float32), rng.integers(0, 7, n)
+
+
+INPUTS, LABELS = rows(N_TRAIN, seed=0)
+VALIDATION = rows(14, seed=1)
+
+
+def build():
+    """Build a network with all that carries a state: batch normalisation and dropout."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(3)
+    layers = [
+        keras.Input((4, 4, 1)),
+        keras.layers.Conv2D(3, 3, activation="relu"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.4),
+        keras.layers.Dense(8, activation="relu"),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(7, activation="softmax"),
+    ]
+    return keras.Sequential(layers)
+
+
+def run(folder, *, build=build, read=INPUTS.__getitem__, on_epoch=lambda history: None, **changes):
+    """Train from the start, or from what `folder` keeps; give network, history and epoch kept."""
+    settings = {
+        "validation": VALIDATION,
+        "learning_rate": 0.03,
+        "batch_size": 8,
+        "epochs": EPOCHS,
+        "keep_epoch": "val_loss",
+        "seed": 1,
+    }
+    histories = []
+
+    def keep(history):
+        histories.append(history)
+        on_epoch(history)
+
+    network = build()
+    checkpoint = folder / "checkpoint.npz"
+    kept = train(network, read, LABELS, checkpoint=checkpoint, on_epoch=keep, **settings | changes)
+    assert checkpoint.exists()  # until the caller has saved the network
+    return network, histories, kept
+
+
+def assert_same(run_a, run_b):
+    (network_a, histories_a, kept_a), (network_b, histories_b, kept_b) = run_a, run_b
+    assert kept_a == kept_b
+    pd.testing.assert_frame_equal(histories_a[-1], histories_b[-1], check_exact=True)
+    for a, b in zip(network_a.get_weights(), network_b.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Stopped(Exception):
+    """Stands for what may end a training: a full disk, Ctrl+C."""
+
+
+def stop_after(epoch):
+    def stop(history):
+        if len(history) == epoch:
+            raise Stopped
+
+    return stop
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("unbroken"))
+
+
+# The same settings, the same result
+
+
+def test_training_can_be_repeated_to_the_last_bit(unbroken, tmp_path):
+    assert_same(run(tmp_path), unbroken)
+
+
+def test_a_stopped_training_is_resumed_and_ends_with_the_same_bits(unbroken, tmp_path, capsys):
+    epoch = EPOCHS - 1
+    with pytest.raises(Stopped):
+        run(tmp_path, on_epoch=stop_after(epoch))
+    assert (tmp_path / "checkpoint.npz").is_file()
+    (tmp_path / "checkpoint.unfinished").write_bytes(b"a kill left half a state")
+    capsys.readouterr()
+    resumed = run(tmp_path)
+    assert f"resuming after epoch {epoch} of {EPOCHS}" in capsys.readouterr().out
+    assert_same(resumed, unbroken)
+    # What was trained before comes first, so that the learning curve is whole at any time.
+    assert [len(history) for history in resumed[1]] == list(range(epoch, EPOCHS + 1))
+
+
+def test_a_training_stopped_after_its_first_and_its_last_epoch_only_ends(unbroken, tmp_path):
+    for epoch in (1, EPOCHS):
+        with pytest.raises(Stopped):
+            run(tmp_path, on_epoch=stop_after(epoch))
+
+    def read(_):
+        raise AssertionError("nothing is left to train")
+
+    assert_same(run(tmp_path, read=read), unbroken)
+
+
+def test_a_killed_training_is_resumed_and_ends_with_the_same_bits(tmp_path):
+    # This file, run as a program, trains slowly; it is killed within its third epoch (or, on a
+    # machine that has much else to do, a later one).
+    command = [sys.executable, "-u", __file__, tmp_path]
+    with subprocess.Popen(
+        [*command, "slowly"], stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                time.sleep(0.3)
+                process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert (tmp_path / "killed" / "checkpoint.npz").is_file()
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
+    assert re.search("resuming after epoch [234] of 5", done.stdout)
+    with np.load(tmp_path / "result.npz") as result:
+        n_weights = len(build().get_weights())
+        assert len(result.files) == 2 * (n_weights + 2)
+        for name in [name for name in result.files if name.startswith("killed")]:
+            unbroken = result[name.replace("killed", "unbroken")]
+            np.testing.assert_array_equal(result[name], unbroken, err_msg=name)
+
+
+# What layers draw
+
+
+class Noise(keras.layers.Layer):
+    """Adds what a function draws: a stand-in for a layer that someone writes."""
+
+    def __init__(self, draw, **state):
+        super().__init__()
+        self.draw = draw
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def call(self, inputs, training=False):
+        """Add noise in training."""
+        return inputs + self.draw(self, keras.ops.shape(inputs)) if training else inputs
+
+
+def build_with(*layers):
+    """Build a network that begins with these layers, made anew."""
+
+    def build():
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(3)
+        made = [layer() for layer in layers]
+        end = [keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]
+        return keras.Sequential([keras.Input((4, 4, 1)), *made, *end])
+
+    return build
+
+
+SEEDED = {
+    "RandomFlip": lambda: keras.layers.RandomFlip(),
+    "RandomRotation": lambda: keras.layers.RandomRotation(0.4, fill_mode="reflect"),
+    "RandomContrast": lambda: keras.layers.RandomContrast(0.5),
+    "GaussianNoise": lambda: keras.layers.GaussianNoise(0.5),
+    "SpatialDropout2D": lambda: keras.layers.SpatialDropout2D(0.5),
+    "Dropout in a network": lambda: keras.Sequential([keras.layers.Dropout(0.5)]),
+    "a layer with a generator of another name": lambda: Noise(
+        lambda self, shape: keras.random.normal(shape, seed=self.anything),
+        anything=keras.random.SeedGenerator(5),
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", SEEDED.values(), ids=SEEDED)
+def test_whatever_a_layer_draws_a_stopped_training_ends_with_the_same_bits(tmp_path, layer):
+    settings = {"build": build_with(layer), "epochs": 3}
+    expected = run(tmp_path / "unbroken", **settings)
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", on_epoch=stop_after(1), **settings)
+    assert_same(run(tmp_path / "stopped", **settings), expected)
+    other = run(tmp_path / "other", **settings | {"seed": 2})
+    assert other[1][-1]["loss"][0] != expected[1][-1]["loss"][0]
+
+
+HIDDEN = {
+    "TensorFlow's own numbers": (
+        lambda: Noise(lambda self, shape: tf.random.normal(shape)),
+        r"\(RandomStandardNormal\)",
+    ),
+    "Keras' global generator": (
+        lambda: Noise(lambda self, shape: keras.random.normal(shape)),
+        "noise.*/seed_generator_state",
+    ),
+    "NumPy's numbers": (
+        lambda: Noise(
+            lambda self, shape: tf.ensure_shape(
+                tf.numpy_function(
+                    lambda: np.float32(np.random.default_rng().normal()), [], tf.float32
+                ),
+                [],
+            )
+        ),
+        r"\(PyFunc\)",
+    ),
+    "a variable that no layer saves": (
+        lambda: Noise(lambda self, shape: self.hidden[0], hidden=(tf.Variable(1.0, name="mine"),)),
+        "mine:0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("layer", "named"), HIDDEN.values(), ids=HIDDEN)
+def test_a_layer_whose_state_cannot_be_saved_is_refused_before_the_first_epoch(
+    tmp_path, layer, named
+):
+    def read(_):
+        raise AssertionError("nothing may be trained")
+
+    message = f"has a state that a checkpoint cannot hold, .* differently: .*{named}"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, build=build_with(layer), read=read)
+
+
+# A second opinion
+
+
+@pytest.mark.parametrize("batch_size", [8, 300])  # many batches in one reading; all rows in one
+def test_an_epoch_is_that_of_keras_own_fit(tmp_path, batch_size):
+    def quiet():
+        network = build()
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0  # its masks are numbered otherwise
+        return network
+
+    n_rows = N_READ + 5  # the last reading, and in it the last batch, is smaller
+    inputs, labels = rows(n_rows, seed=4)
+    order = np.random.default_rng([1, 0]).permutation(n_rows)
+    settings = {"validation": VALIDATION, "learning_rate": 0.001, "batch_size": batch_size}
+    network, histories = quiet(), []
+    train(
+        network,
+        inputs.__getitem__,
+        labels,
+        checkpoint=tmp_path / "checkpoint.npz",
+        on_epoch=histories.append,
+        epochs=1,
+        keep_epoch="last",
+        seed=1,
+        **settings,
+    )
+    other = quiet()
+    other.compile(
+        keras.optimizers.Adam(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    expected = other.fit(
+        inputs[order],
+        labels[order],
+        batch_size=batch_size,
+        shuffle=False,
+        validation_data=VALIDATION,
+        verbose=0,
+    ).history
+    for name, values in expected.items():
+        assert histories[0][name][0] == pytest.approx(values[0], rel=1e-4), name
+    # Moving mean and variance are among the weights.
+    for found, weight in zip(network.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(found, weight, rtol=1e-3, atol=2e-5)
+
+
+def test_frozen_batch_normalisation_stays_as_it_is(tmp_path):
+    network = build()
+    layer = network.layers[1]
+    layer.moving_mean.assign([1, 2, 3])
+    layer.trainable = False
+    before = layer.get_weights()
+    train(
+        network,
+        INPUTS.__getitem__,
+        LABELS,
+        validation=None,
+        learning_rate=0.01,
+        batch_size=8,
+        epochs=1,
+        keep_epoch="last",
+        seed=1,
+        checkpoint=tmp_path / "checkpoint.npz",
+        on_epoch=lambda history: None,
+    )
+    for found, weight in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, weight)
+
+
+# Which epoch is kept
+
+
+@pytest.mark.parametrize(
+    ("keep_epoch", "best"),
+    [
+        ("val_loss", lambda history: history["val_loss"].idxmin()),
+        ("val_accuracy", lambda history: history["val_accuracy"].idxmax()),
+        ("last", lambda history: EPOCHS - 1),
+    ],
+)
+def test_the_weights_are_those_of_the_kept_epoch(unbroken, tmp_path, keep_epoch, best):
+    network, histories, kept = (
+        unbroken if keep_epoch == "val_loss" else run(tmp_path, keep_epoch=keep_epoch)
+    )
+    history = histories[-1]
+    assert history["epoch"].tolist() == list(range(1, EPOCHS + 1))
+    assert kept == history["epoch"][best(history)]
+    row = history.set_index("epoch").loc[kept]
+    # scikit-learn's opinion of the network that is given back.
+    inputs, labels = VALIDATION
+    probabilities = network.predict_on_batch(inputs).astype(float)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    loss = log_loss(labels, probabilities, labels=range(7))
+    assert row["val_loss"] == pytest.approx(loss, rel=1e-5)
+    accuracy = accuracy_score(labels, probabilities.argmax(axis=1))
+    assert row["val_accuracy"] == pytest.approx(accuracy, rel=1e-6)
+
+
+def test_the_epochs_differ_so_that_keeping_one_means_something(unbroken):
+    _, histories, kept = unbroken
+    assert kept < EPOCHS
+    assert histories[-1]["val_loss"].is_unique
+
+
+# What is read
+
+
+def test_without_validation_images_all_rows_are_read_and_the_last_epoch_is_kept(unbroken, tmp_path):
+    batches, orders = [], []
+
+    def read(order):
+        batches.append(order.tolist())
+        return INPUTS[order]
+
+    def order_of_epoch(history):
+        orders.append(list(chain(*batches)))
+        batches.clear()
+
+    _, histories, kept = run(
+        tmp_path, read=read, on_epoch=order_of_epoch, epochs=3, validation=None, seed=2
+    )
+    assert kept == 3
+    assert list(histories[-1]) == ["epoch", "accuracy", "loss", "n_predicted_classes"]
+    assert [sorted(order) for order in orders] == [list(range(N_TRAIN))] * 3
+    assert orders[0] != orders[1] != orders[2]
+    # Another seed than `unbroken` has, but the same initial weights, see `build`.
+    assert histories[-1]["loss"][0] != unbroken[1][-1]["loss"][0]
+
+
+def test_the_history_counts_the_classes_that_are_predicted(unbroken, tmp_path):
+    network, histories, _ = run(tmp_path, epochs=2, keep_epoch="last")
+    predicted = network.predict_on_batch(VALIDATION[0]).argmax(axis=1)
+    assert histories[-1]["val_n_predicted_classes"][1] == len(set(predicted.tolist()))
+    # A network whose bias is all for class 3 predicts nothing else; nothing is learnt at this rate.
+    biased = build_with(lambda: keras.layers.Flatten())()
+    biased.layers[-1].bias.assign([0, 0, 0, 99, 0, 0, 0])
+    history = run(tmp_path / "biased", build=lambda: biased, learning_rate=1e-9, epochs=1)[1][-1]
+    assert history["n_predicted_classes"].tolist() == [1]
+    assert history["val_n_predicted_classes"].tolist() == [1]
+
+
+def test_inputs_and_labels_are_not_modified(unbroken):
+    np.testing.assert_array_equal(INPUTS, rows(N_TRAIN, seed=0)[0])
+    np.testing.assert_array_equal(LABELS, rows(N_TRAIN, seed=0)[1])
+
+
+def test_the_network_is_left_without_an_optimizer(unbroken):
+    assert not unbroken[0].compiled
+
+
+# Faults
+
+
+def test_a_loss_that_is_not_finite_is_refused_with_the_way_out(tmp_path):
+    message = r"loss is nan after epoch 1; lower the model's learning_rate \(1e\+30\) in params"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "checkpoint.npz").exists()  # or the next run would go on from there
+
+
+def main(folder, slowly):
+    configure_tensorflow(seed=1, threads=2)
+
+    def read(order):
+        time.sleep(0.8 if slowly else 0)
+        return INPUTS[order]
+
+    results = {}
+    for name in ("killed", "unbroken"):
+        network, histories, kept = run(folder / name, read=read)
+        results[f"{name} history"] = histories[-1].to_numpy()
+        results[f"{name} kept"] = kept
+        results |= {f"{name} {n}": weight for n, weight in enumerate(network.get_weights())}
+    np.savez(folder / "result.npz", **results)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), slowly=len(sys.argv) > 2)

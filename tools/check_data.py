@@ -1,0 +1,90 @@
+"""Check, before anything runs, the folders and files that settings name."""
+
+import os
+from pathlib import Path
+
+from lesions.config import Params
+from lesions.datasets.medmnist import find_arrays
+from lesions.datasets.metadata import find_metadata, read_metadata
+from lesions.datasets.synthetic.cohort import count_images
+from lesions.taxonomy import CODES
+
+# What stages, DVC and Git write.
+WRITTEN = ("data/sets", "models", "predictions", "evaluation", "metrics", "plots")
+WRITTEN += ("MODEL_CARD.md", ".checkpoints", ".dvc", ".git")
+IGNORED_BY_DVC = (".dvc", ".git", ".hg")  # in its repository
+
+
+def check_data(params: Params) -> None:
+    """Raise ValueError if a named file cannot be read, or a class is too small to over-sample."""
+    for name, photographs in params.sets.items():
+        source, setting = photographs.source, f"sets.{name}.source.path"
+        refuse_outputs(source.path, setting=setting)
+        refuse_unhashable(source.path, setting=setting)
+        counts = {}
+        if source.kind == "medmnist":
+            find_arrays(Path(source.path), setting=setting)
+        elif source.kind == "synthetic":
+            counts = count_images(source.n_images)
+        elif source.kind == "folder":
+            metadata = read_metadata(find_metadata(Path(source.path), setting=setting))
+            counts = metadata["dx"].value_counts().reindex(CODES, fill_value=0).to_dict()
+        if name == "study" and counts and params.balance.method in ("adasyn", "smote"):
+            refuse_rare_classes(counts, params.balance.n_neighbors)
+    for name, backbone in params.backbones.items():
+        if backbone.weights.endswith(".h5") and not Path(backbone.weights).is_file():
+            raise ValueError(
+                f"backbones.{name}.weights: {backbone.weights} does not exist; correct the path, "
+                "or use imagenet or random"
+            )
+
+
+def refuse_outputs(folder: str, *, setting: str) -> None:
+    """Refuse a folder that is, contains or is inside an output of a stage, of DVC or of Git."""
+    real = os.path.realpath(folder)
+    for output in WRITTEN:
+        other = os.path.realpath(output)
+        if os.path.commonpath([real, other]) in (real, other):
+            raise ValueError(
+                f"{setting}: {folder} overlaps with {output}, which stages, DVC or Git write; use "
+                "a folder of its own, such as data/source"
+            )
+
+
+def refuse_unhashable(folder: str, *, setting: str) -> None:
+    """Refuse what DVC cannot hash, or would wait for without an end.
+
+    As DVC does, links to files are followed, links to folders are not.
+    """
+    if not os.path.isdir(folder) and not os.path.isfile(folder):
+        raise ValueError(
+            f"{setting}: {folder} is neither a folder nor a file; DVC watches it whatever the kind "
+            "of source; use data/source if nothing is read from it"
+        )
+
+    def refuse(error: OSError) -> None:
+        raise ValueError(
+            f"{setting}: {error.filename} cannot be read ({error.strerror}); change its permissions"
+        )
+
+    skipped = IGNORED_BY_DVC if Path(folder).resolve().is_relative_to(Path.cwd()) else ()
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if name not in skipped]
+        for path in (os.path.join(parent, name) for name in folders + files):
+            is_utf8 = path == path.encode(errors="replace").decode()
+            if is_utf8 and (os.path.isfile(path) or os.path.isdir(path)):
+                continue
+            fault = "a broken link, pipe, socket or device" if is_utf8 else "a name not in UTF-8"
+            raise ValueError(
+                f"{setting}: DVC cannot hash {path!r} ({fault}); rename, move or delete it"
+            )
+
+
+def refuse_rare_classes(counts: dict[str, int], n_neighbors: int) -> None:
+    """Refuse a class with too few images, test images included, for its neighbours."""
+    rarest = min(counts, key=counts.get)
+    if counts[rarest] <= n_neighbors:
+        raise ValueError(
+            f"balance.n_neighbors is {n_neighbors}, but {rarest} has only {counts[rarest]} images, "
+            "test images included; lower it, bring more images, or use balance.method: random"
+        )
