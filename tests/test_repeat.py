@@ -23,7 +23,6 @@ case "$*" in
   repro*) cp params.yaml reproduced.yaml; eval "$REPRO";;
 esac
 """
-RANDOM = {"by": "group", "test_size": 0.2, "val_size": 0.1, "cal_size": 0.1, "folds": 0, "fold": 0}
 IDENTITY = {
     f"GIT_{role}_{kind}": "tests@localhost"
     for role in ("AUTHOR", "COMMITTER")
@@ -43,10 +42,9 @@ def study(tmp_path, monkeypatch):
     (tmp_path / "asked").touch()
     monkeypatch.chdir(tmp_path)
 
-    def set_up(*, by, split=None):
+    def set_up(*, by):
         params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params |= {"profile": "demo", "seed": 42, "repeat": {"by": by}}
-        params["sets"]["study"]["split"] = split or params["sets"]["study"]["split"]
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         return Path("params.yaml").read_text(encoding="utf-8")
 
@@ -115,27 +113,7 @@ def test_outside_a_repository_the_message_of_git_is_printed(study, monkeypatch, 
     assert errors.startswith("'git rev-parse --verify HEAD' failed: fatal: not a git repository")
 
 
-@pytest.mark.parametrize(
-    ("n_folds", "split", "message"),
-    [
-        ("3", {"by": "column", "column": "p"}, "repeat.by: fold needs sets.study.split.by: image"),
-        # A half is tested on, and 0.3 + 0.3 of all is more than the other half.
-        ("2", RANDOM | {"val_size": 0.3, "cal_size": 0.3}, "must be below 1"),
-        ("101", RANDOM, "params.yaml with SEEDS=101 folds must be corrected"),
-    ],
-)
-def test_folds_that_the_settings_exclude_are_refused_before_dvc_runs(
-    study, n_folds, split, message
-):
-    settings = study(by="fold", split=split)
-    status, errors = finish(start(n_folds))
-    assert status == 1
-    assert message in errors
-    assert asked() == []
-    assert Path("params.yaml").read_text(encoding="utf-8") == settings
-
-
-def test_folds_that_the_images_exclude_are_refused_before_the_study_runs(study):
+def test_impossible_folds_are_refused_before_the_study_runs(study):
     settings = study(by="fold")
     fails = "grep -q 'fold: 1' params.yaml && exit 1; true"
     status, errors = finish(start(REPRO=fails))

@@ -6,7 +6,6 @@ from the repository's folder: `python tools/repeat.py N_RUNS`.
 
 from lesions.pipeline.cli import read_params
 
-import json
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pandas as pd
 from committed import git
 from dvc.utils.serialize import modify_yaml
 
-from lesions.config import Params, parse_params
+from lesions.config import Params
 from lesions.pipeline.files import read_json
 
 PARAMS = Path("params.yaml")
@@ -52,16 +51,10 @@ def restored(*stages: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def check_folds(params: Params, n_folds: int) -> None:
+def check_folds(n_folds: int) -> None:
     """Split and balance each fold: one that is impossible must not fail after hours of training."""
-    content = params.model_dump()
-    if "folds" not in content["sets"]["study"]["split"]:
-        raise ValueError("repeat.by: fold needs sets.study.split.by: image, lesion or group")
-    content["sets"]["study"]["split"].update(folds=n_folds, fold=0)
-    parse_params(json.dumps(content), source=f"params.yaml with SEEDS={n_folds} folds")
     with restored("balance"):
         for fold in range(n_folds):
-            print(f"\nChecking fold {fold} of {n_folds}", flush=True)
             with modify_yaml(PARAMS) as settings:
                 settings["sets"]["study"]["split"].update(folds=n_folds, fold=fold)
             dvc("repro", "balance")
@@ -104,12 +97,12 @@ def main() -> None:
     params, n_runs = read_params(), int(sys.argv[1])
     try:
         if params.repeat.by == "fold":
-            check_folds(params, n_runs)
+            check_folds(n_runs)
         table = run_all(params, n_runs)
     except KeyboardInterrupt:
         print("\nInterrupted", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, ChildProcessError) as error:
+    except ChildProcessError as error:
         sys.exit(f"\n{error}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     stem = RESULTS / f"{params.profile}-by-{params.repeat.by}"

@@ -15,7 +15,6 @@ from faults_study import open_clone
 
 # Python follows the locale, which `make test` keeps it from.
 LEGACY = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-QUICK = ("Keras and TensorFlow", "locale and notebook", "no home")
 
 
 def write_keras_json(home, **settings):
@@ -86,13 +85,21 @@ C_LOCALE = {"LC_ALL": "C", **LEGACY}
 NOTEBOOK = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "TERM": "xterm-color"}
 # Functions that write files to a home folder and return the environment variables.
 ENVIRONMENTS = {
-    "Keras and TensorFlow": lambda home: write_keras_json(home, backend="jax", **KERAS) | SWITCHES,
-    "locale and notebook": lambda home: make_locale(home, "zh_CN.GBK") | NOTEBOOK,
-    "no home": lambda home: {"HOME": "/nonexistent", "TZ": "Asia/Kathmandu", **PYTHON},
+    "Keras, TensorFlow and a notebook": lambda home: (
+        write_keras_json(home, backend="jax", **KERAS)
+        | make_locale(home / "locale", "zh_CN.GBK")
+        | SWITCHES
+        | NOTEBOOK
+    ),
     "ISO-8859-1 and other libraries": lambda home: (
         write_matplotlibrc(home) | make_locale(home / "locale", "de_DE.ISO-8859-1") | LIBRARIES
     ),
-    "other code on one core": lambda home: write_other_code(home) | C_LOCALE,
+    "no home, other code, one core": lambda home: (
+        write_other_code(home)
+        | {"HOME": "/nonexistent", "TZ": "Asia/Kathmandu"}
+        | PYTHON
+        | C_LOCALE
+    ),
 }
 
 
@@ -104,10 +111,8 @@ def original(clone):
     return clone, len(clone.repro())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in ENVIRONMENTS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_study_has_the_same_lock_file_in_any_environment(original, tmp_path, name):
     clone, n_stages = original
     variables = ENVIRONMENTS[name](tmp_path / "home")
@@ -141,21 +146,21 @@ def run_stage(clone, stage, **variables):
 
 
 @pytest.mark.parametrize("variable", REFUSED)
-def test_a_variable_whose_effect_cannot_be_undone_is_refused_by_name(original, variable):
+def test_a_variable_whose_effect_cannot_be_undone_is_refused_by_name(clone, variable):
     value, message = REFUSED[variable]
-    done = run_stage(original[0], "split", **{variable: value})
+    done = run_stage(clone, "split", **{variable: value})
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_warnings_as_errors_do_not_stop_the_import_of_tensorflow(original):
-    done = run_stage(original[0], "predict", PYTHONWARNINGS="error")
+def test_warnings_as_errors_do_not_stop_the_import_of_tensorflow(clone):
+    done = run_stage(clone, "predict", PYTHONWARNINGS="error")
     assert done.returncode == 2, done.stderr  # the flags are missing
     assert "the following arguments are required" in done.stderr
 
 
-def test_a_keras_json_that_keras_refuses_is_named(original, tmp_path):
-    done = run_stage(original[0], "predict", **write_keras_json(tmp_path, floatx="float8"))
+def test_a_keras_json_that_keras_refuses_is_named(clone, tmp_path):
+    done = run_stage(clone, "predict", **write_keras_json(tmp_path, floatx="float8"))
     assert done.returncode == 1
     assert "Correct or delete keras.json in ~/.keras" in done.stderr

@@ -111,6 +111,7 @@ def s3(tmp_path):
         server.wait()
 
 
+@pytest.mark.slow
 def test_a_temporary_experiment_runs_its_own_code_whatever_is_installed(reproduced):
     """`lesions` is installed from this checkout, and a temporary copy has another."""
     clone, _ = reproduced

@@ -48,27 +48,23 @@ def reproduced(clone):
     return clone
 
 
-def test_a_new_model_is_one_entry_and_runs_alone(reproduced):
+def test_new_models_are_one_entry_each_and_run_alone(reproduced):
+    """A network of its own layers, and a second head on the same backbone: no features run."""
+
     def add(params):
         params["models"]["wide"] = params["models"]["cnn"] | {"filters": [8, 8]}
+        params["models"]["small"] = params["models"]["vgg16"] | {"dense_units": [4]}
 
     reproduced.edit(add)
-    assert sorted(reproduced.repro()) == sorted([*of_model("wide"), *GATHERERS])
+    expected = [*of_model("wide"), *of_model("small"), *GATHERERS]
+    assert sorted(reproduced.repro()) == sorted(expected)
     table = pd.read_csv(reproduced.folder / "plots/comparison/scores.csv")
-    assert table["model"].tolist() == ["cnn", "vgg16", "wide"]
+    assert table["model"].tolist() == ["cnn", "small", "vgg16", "wide"]
 
 
 def test_an_edit_of_a_models_epochs_runs_its_training_and_what_follows(reproduced):
     reproduced.edit(lambda params: params["models"]["cnn"].update(epochs=1))
     assert sorted(reproduced.repro()) == sorted([*of_model("cnn"), *GATHERERS])
-
-
-def test_a_second_head_runs_no_features(reproduced):
-    def add(params):
-        params["models"]["small"] = params["models"]["vgg16"] | {"dense_units": [4]}
-
-    reproduced.edit(add)
-    assert sorted(reproduced.repro()) == sorted([*of_model("small"), *GATHERERS])
 
 
 def test_an_edit_of_evaluate_runs_no_stage_of_tensorflow(reproduced):
