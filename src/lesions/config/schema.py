@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lesions.config.classes import Classes
 from lesions.config.models import Backbone, Model
 from lesions.config.sets import PhotoSet, check_sets
 from lesions.config.types import Count, Name, Pixels, Section, Seed, sort_names
@@ -69,6 +70,7 @@ class Params(Section):
     profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=40)]
     seed: Seed
     threads: Annotated[int, Field(ge=1, le=256)]
+    classes: Classes
     sets: dict[Name, PhotoSet]
     explore: Explore
     resize: Resize
