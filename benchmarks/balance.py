@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 from side_by_side import call_in_process, compare, measure_in_process, write_results
 
+from lesions.datasets.ham10000 import CODES
 from lesions.sampling.mixing import load_mixing, mix, save_mixing
 from lesions.sampling.oversample import oversample
 
@@ -77,7 +78,13 @@ def run_ours(folder):
     images = np.load(folder / "images.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
     mixing, resampled = oversample(
-        images, np.arange(len(labels)), labels, method="adasyn", n_neighbors=5, seed=SEED
+        images,
+        np.arange(len(labels)),
+        labels,
+        method="adasyn",
+        n_neighbors=5,
+        seed=SEED,
+        codes=CODES,
     )
     mix(mixing[-BATCH:], images)
     save_mixing(folder / "ours.npz", mixing, resampled)

@@ -23,10 +23,10 @@ import numpy as np
 from scipy import sparse
 from side_by_side import call_in_process, summarize, write_results
 
+from lesions.datasets.ham10000 import CODES
 from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.sampling.mixing import mix
-from lesions.taxonomy import N_CLASSES
 from lesions.training.loop import train
 
 PIXELS, THREADS, SEED = 32, 2, 1
@@ -78,8 +78,8 @@ def measure(method, batch_size, n_rows, epochs, cpu_time):
     now = time.process_time if cpu_time else time.perf_counter
     rng = np.random.default_rng(SEED)
     images = rng.integers(0, 256, (N_IMAGES, PIXELS, PIXELS, 3), np.uint8)
-    labels = rng.integers(0, N_CLASSES, n_rows).astype(np.uint8)
-    network = load_build("cnn")(images, N_CLASSES, **NETWORK)
+    labels = rng.integers(0, len(CODES), n_rows).astype(np.uint8)
+    network = load_build("cnn")(images, len(CODES), **NETWORK)
     product = time_matrix_product(now)
     ends = []
     settings = {"learning_rate": LEARNING_RATE, "batch_size": batch_size, "epochs": epochs}

@@ -21,11 +21,11 @@ from side_by_side import call_in_process, summarize, time_call, write_results
 from study import copy_repository, read_settings, run, write_settings
 
 from lesions.config import read_params
+from lesions.datasets.ham10000 import CODES
 from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras
 from lesions.networks.layers import join
 from lesions.sampling.mixing import load_mixing
-from lesions.taxonomy import N_CLASSES
 
 DROPOUTS = (0.4, 0.5, 0.6, 0.2, 0.1)
 
@@ -85,11 +85,11 @@ def time_notebook(folder, model, n_timed, n_rows):
     pixels = params.resize.pixels
     rng = np.random.default_rng(params.seed)
     images = rng.uniform(0, 255, (n_timed, pixels, pixels, 3)).astype(np.float32)
-    labels = rng.integers(0, N_CLASSES, n_timed)
+    labels = rng.integers(0, len(CODES), n_timed)
     build = load_build(backbone_settings.architecture)
     backbone = build(pixels, **backbone_settings.network_settings())
     features = backbone.predict(images[:32], verbose=0)
-    head = load_build(settings.architecture)(features, N_CLASSES, **settings.network_settings())
+    head = load_build(settings.architecture)(features, len(CODES), **settings.network_settings())
     ends = []
     callback = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda *_: ends.append(time.perf_counter())

@@ -26,12 +26,12 @@ import notebook
 import numpy as np
 from side_by_side import summarize, write_results
 
+from lesions.datasets.ham10000 import CODES
 from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras
 from lesions.networks.layers import join
 from lesions.sampling.mixing import mix
 from lesions.sampling.oversample import oversample
-from lesions.taxonomy import N_CLASSES
 from lesions.training.feature_extraction import extract_features
 from lesions.training.loop import train
 
@@ -67,7 +67,7 @@ def measure(name, seed):
     test = images[n_images:].astype(np.float32), labels[n_images:]
     images, labels = images[:n_images], labels[:n_images]
     mixing, labels = oversample(
-        images, np.arange(n_images), labels, method="adasyn", n_neighbors=5, seed=seed
+        images, np.arange(n_images), labels, method="adasyn", n_neighbors=5, seed=seed, codes=CODES
     )
     keras.utils.set_random_seed(seed)
     settings = {"weights": "random", "weights_sha256": None, "preprocessing": "imagenet"}
@@ -91,7 +91,7 @@ def train_ours(backbone, mixing, images, labels, seed):
     """Extract the features and train dense layers on them; return these, and initial weights."""
     features = np.empty((mixing.shape[0], *backbone.output_shape[1:]), np.float32)
     extract_features(backbone, mixing, images, features)
-    head = load_build("dense")(features, N_CLASSES, **DENSE)
+    head = load_build("dense")(features, len(CODES), **DENSE)
     initial = head.get_weights()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         train(
@@ -129,7 +129,7 @@ def make_row(ours, fit, n_rows):
 def generate_images(n_images, seed):
     """Return smooth images, uint8 `(n_images, PIXELS, PIXELS, 3)`, and overlapping labels."""
     rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.resize(np.repeat(np.arange(N_CLASSES), PERCENT), n_images))
+    labels = rng.permutation(np.resize(np.repeat(np.arange(len(CODES)), PERCENT), n_images))
     images = np.empty((n_images, PIXELS, PIXELS, 3), np.uint8)
     for image, label in zip(images, labels, strict=True):
         colours = rng.normal(80 + 15 * label, 40, (5, 5, 3)).clip(0, 255).astype(np.uint8)

@@ -26,11 +26,11 @@ import notebook
 import numpy as np
 from side_by_side import call_in_process, summarize, time_call, write_results
 
+from lesions.datasets.ham10000 import CODES
 from lesions.datasets.synthetic.camera import HEIGHT, WIDTH, take_photograph
 from lesions.datasets.synthetic.pigments import draw_lesion
 from lesions.imaging.images import KEPT, SCALES, find_scale, resize_images
 from lesions.imaging.threads import CHUNK, n_workers
-from lesions.taxonomy import CODES
 
 N_DRAWN = 6  # of each diagnosis
 METHODS = ("notebook", "full", "limit of full", "reduced", "limit of reduced")

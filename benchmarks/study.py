@@ -13,9 +13,8 @@ import numpy as np
 import yaml
 from dvc.repo import Repo
 
-from lesions.datasets.ham10000 import METADATA
+from lesions.datasets.ham10000 import CODES, METADATA
 from lesions.datasets.synthetic.cohort import make_cohort
-from lesions.taxonomy import CODES
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUTS = ("evaluation/", "metrics/", "plots/", "predictions/", "results/", "dvc.lock")

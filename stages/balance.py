@@ -17,10 +17,16 @@ def main():
     labels = read_table(paths.labels).loc[train, "label"].to_numpy()
     images = open_images(paths.images, pixels=params.resize.pixels)
     mixing, resampled = oversample(
-        images, np.flatnonzero(train), labels, seed=params.seed, **dict(params.balance)
+        images,
+        np.flatnonzero(train),
+        labels,
+        codes=params.classes.codes,
+        seed=params.seed,
+        **dict(params.balance),
     )
     save_mixing(paths.mixing, mixing, resampled)
-    count_rows(labels, resampled).to_csv(paths.counts, index=False)
+    counts = count_rows(labels, resampled, codes=params.classes.codes)
+    counts.to_csv(paths.counts, index=False)
 
 
 if __name__ == "__main__":

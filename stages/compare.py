@@ -56,8 +56,8 @@ def main():
         write_json(paths.comparison / f"{name}.json", content, decimals=settings.decimals)
     shown = params.model_dump(include={"profile", "sets", "backbones", "models", "evaluate"})
     note = describe_run(details, pairs, settings=shown)
-    markdown = paths.comparison / "comparison.md"
-    markdown.write_text(to_markdown(scores, note=note), encoding="utf-8")
+    text = to_markdown(scores, n_classes=len(params.classes.codes), note=note)
+    (paths.comparison / "comparison.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Stage `encode`: add the integer label and the path of its photograph to the metadata."""
 
-from lesions.pipeline.cli import read_paths
+from lesions.pipeline.cli import read_params, read_paths
+
+import shutil
 
 from lesions.datasets.ham10000 import METADATA
 from lesions.datasets.image_files import find_images
@@ -9,9 +11,12 @@ from lesions.datasets.metadata import read_metadata
 
 
 def main():
-    paths = read_paths(__doc__, "raw", "labels")
+    paths = read_paths(__doc__, "raw", "labels", "excluded")
+    codes = read_params().classes.codes
     metadata = read_metadata(paths.raw / METADATA)
-    encode_labels(metadata, find_images(paths.raw)).to_csv(paths.labels, index=False)
+    labels = encode_labels(metadata, find_images(paths.raw), codes=codes)
+    labels.to_csv(paths.labels, index=False)
+    shutil.copyfile(paths.raw / "excluded.csv", paths.excluded)
 
 
 if __name__ == "__main__":

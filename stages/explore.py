@@ -9,16 +9,20 @@ from lesions.datasets.metadata import read_metadata
 from lesions.figures.contact_sheets import contact_sheet
 from lesions.figures.style import save_figure
 from lesions.imaging.images import read_image
-from lesions.report.captions import CAPTIONS, DIAGNOSES
+from lesions.report.captions import CAPTIONS
 
 
 def main():
     paths = read_paths(__doc__, "raw", "cohort", "contact_sheet")
     params = read_params()
     metadata, files = read_metadata(paths.raw / METADATA), find_images(paths.raw)
-    summarize_cohort(metadata).to_csv(paths.cohort, index=False)
+    codes = params.classes.codes
+    summarize_cohort(metadata, codes=codes).to_csv(paths.cohort, index=False)
     chosen = choose_photographs(
-        metadata, per_class=params.explore.photographs_per_class, seed=params.seed
+        metadata,
+        codes=codes,
+        per_class=params.explore.photographs_per_class,
+        seed=params.seed,
     )
     photographs = {
         dx: [read_image(paths.raw / files[image_id]) for image_id in image_ids]
@@ -26,7 +30,7 @@ def main():
     }
     sheet = contact_sheet(
         photographs,
-        names=DIAGNOSES,
+        names=params.classes.names,
         counts=metadata["dx"].value_counts(),
         note=CAPTIONS[params.sets["study"].source.kind],
     )

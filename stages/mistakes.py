@@ -9,7 +9,7 @@ from lesions.figures.style import save_figure
 from lesions.imaging.images import read_image
 from lesions.pipeline.files import read_json, read_table
 from lesions.report.captions import CAPTIONS, DISCLAIMER
-from lesions.taxonomy import PROBABILITIES
+from lesions.taxonomy import class_codes, probability_columns
 
 
 def main():
@@ -17,9 +17,11 @@ def main():
     params = read_params()
     test = select_test(read_table(paths.predictions))
     calibration = read_json(paths.calibration)
-    probabilities = apply_calibration(test[list(PROBABILITIES)].to_numpy(), calibration)
+    codes = class_codes(test)
+    probabilities = apply_calibration(test[probability_columns(codes)].to_numpy(), calibration)
 
-    ranked, n_shown = rank_mistakes(test, probabilities), params.evaluate.n_mistakes
+    ranked = rank_mistakes(test, probabilities, codes=codes)
+    n_shown = params.evaluate.n_mistakes
     mistakes = ranked.head(n_shown)
     files = read_table(paths.labels).set_index("image_id")["image_path"]
     photographs = [read_image(paths.raw / files[image_id]) for image_id in mistakes["image_id"]]

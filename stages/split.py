@@ -11,9 +11,11 @@ def main():
     params = read_params()
     labels, groups = read_table(paths.labels), read_table(paths.groups)
     settings = dict(params.sets[paths.name].split)
-    partitions = partition_images(labels, groups, seed=params.seed, **settings)
+    codes = params.classes.codes
+    partitions = partition_images(labels, groups, codes=codes, seed=params.seed, **settings)
     partitions.to_csv(paths.partitions, index=False)
-    count_partitions(labels, partitions, groups).to_csv(paths.counts, index=False)
+    counts = count_partitions(labels, partitions, groups, codes=codes)
+    counts.to_csv(paths.counts, index=False)
 
 
 if __name__ == "__main__":

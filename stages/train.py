@@ -11,7 +11,6 @@ from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras
 from lesions.networks.saving import save_network
 from lesions.sampling.mixing import load_mixing
-from lesions.taxonomy import CODES
 from lesions.training.checkpoint import training_key
 from lesions.training.inputs import open_inputs
 from lesions.training.loop import train
@@ -35,9 +34,12 @@ def main():
         image_pixels=params.resize.pixels,
     )
     build = load_build(model.architecture)
-    network = build(inputs.rows, len(CODES), **model.network_settings())
+    codes = params.classes.codes
+    network = build(inputs.rows, len(codes), **model.network_settings())
 
-    settings = f"{params.seed} {params.threads} {model.model_dump_json()} {keras.__version__}"
+    settings = (
+        f"{params.seed} {params.threads} {codes} {model.model_dump_json()} {keras.__version__}"
+    )
     key = training_key(settings, [Path(__file__), *(getattr(paths, name) for name in data)])
     checkpoint = paths.checkpoint / key / "checkpoint.npz"
     # A network that cannot be joined or saved fails now, not after the last epoch.

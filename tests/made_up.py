@@ -1,10 +1,18 @@
 """Made-up predictions that several tests share."""
 
 import numpy as np
+import yaml
+from cloned import ROOT
 from scipy.special import softmax
 
 from lesions.evaluation.metrics import CLASS_MEASURES, MEASURES, compute_measures
-from lesions.taxonomy import CODES
+from lesions.taxonomy import probability_columns
+
+# The classes of the demonstration.
+CLASSES = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["classes"]
+CODES, NAMES, MALIGNANT = (CLASSES[key] for key in ("codes", "names", "malignant"))
+LABELS = {dx: label for label, dx in enumerate(CODES)}
+PROBABILITIES = probability_columns(CODES)
 
 
 def make_predictions(seed=3, n_images=(30, 20, 40, 10, 50, 200, 15)):

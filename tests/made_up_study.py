@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from cloned import ROOT
+from made_up import CLASSES, CODES, MALIGNANT, PROBABILITIES
 
 from lesions.datasets.cohort_summary import summarize_cohort
 from lesions.evaluation.bootstrap import BootstrapConfig
@@ -21,7 +22,6 @@ from lesions.evaluation.comparison import (
 from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
 from lesions.report.page import render
 from lesions.sampling.split import count_partitions
-from lesions.taxonomy import CODES, PROBABILITIES
 
 N_IMAGES = {"akiec": 40, "bcc": 45, "bkl": 60, "df": 30, "mel": 65, "nv": 210, "vasc": 30}
 BOOTSTRAP = {"n_resamples": 100, "confidence": 0.95, "min_group_size": 30, "calibration_bins": 15}
@@ -74,6 +74,7 @@ def make_settings(models=("cnn", "vgg16"), external=()):
         "profile": "demo",
         "seed": 42,
         "threads": 2,
+        "classes": CLASSES,
         "sets": dict.fromkeys(external, other) | {"study": study},
         "explore": {"photographs_per_class": 8},
         "resize": {"pixels": 32, "interpolation": "linear", "crop": "none", "decode": "full"},
@@ -157,9 +158,12 @@ def _study(models, calibrated, leaks, external):
         scored = {"study": test, **dict.fromkeys(external, test[::2])}
         shared = {"calibration": calibration, "seed": 1, **BOOTSTRAP}
         calibrations[model] = as_written(calibration)
-        details[model] = {name: as_written(evaluate(t, **shared)) for name, t in scored.items()}
+        details[model] = {
+            name: as_written(evaluate(t, **shared, malignant=MALIGNANT, excluded={}))
+            for name, t in scored.items()
+        }
         tables[model] = {
-            name: make_tables(t, calibration=calibration, calibration_bins=15)
+            name: make_tables(t, calibration=calibration, calibration_bins=15, malignant=MALIGNANT)
             for name, t in scored.items()
         }
     pairs = compare_pairs(predictions, calibrations, labels, BootstrapConfig(100, 0.95, 15, 1))
@@ -177,8 +181,8 @@ def _study(models, calibrated, leaks, external):
             "sensitivity": 0.875,
             "n_pairs_across_lesions_found": 1234,
         },
-        "partitions": count_partitions(labels, partitions, groups),
-        "cohort": summarize_cohort(labels),
+        "partitions": count_partitions(labels, partitions, groups, codes=CODES),
+        "cohort": summarize_cohort(labels, codes=CODES),
         "labels": labels,
         "balance": pd.DataFrame(
             [(dx, "train", int(n_train[dx])) for dx in CODES]

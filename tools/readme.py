@@ -64,7 +64,9 @@ def render_results(folder: Path) -> str:
         model = next(iter(settings["models"]))
         details = {model: {"study": read_json(root / f"evaluation/study/{model}/details.json")}}
     note = describe_run(details, pairs, settings=settings)
-    return to_markdown(scores, note=note, columns=("model", "source", "images", *SCORES))
+    n_classes = len(next(iter(details.values()))["study"]["classes"])
+    columns = ("model", "source", "images", *SCORES)
+    return to_markdown(scores, n_classes=n_classes, note=note, columns=columns)
 
 
 def read_old_record(root: Path, settings: dict) -> tuple[dict, dict]:
@@ -74,6 +76,7 @@ def read_old_record(root: Path, settings: dict) -> tuple[dict, dict]:
         found = read_json(root / f"metrics/details/{model}.json")
         found["n_images"] = sum(row["n_images"] for row in found["classes"].values())
         found |= {"n_lesions": found["protocol"]["n_lesions"], "only_predicted": None}
+        found["bootstrap"] = {"unit": "lesion"}
         details[model] = {"study": found}
     models, kind = settings["models"], settings["data"]["source"]
     study = {"source": {"kind": kind}, "split": settings["split"]}

@@ -1,10 +1,17 @@
-"""The seven diagnoses of HAM10000, and names that all packages share.
+"""Names that packages share: the partitions, and the columns of a table of predictions."""
 
-Source: Tschandl, Rosendahl, Kittler, "The HAM10000 dataset", Sci Data 5:180161, 2018, Table 1.
-"""
+from collections.abc import Iterable
 
-CODES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")  # alphabetical: a label is an index
-LABELS = {dx: label for label, dx in enumerate(CODES)}
-N_CLASSES = len(CODES)
-PROBABILITIES = tuple(f"p_{dx}" for dx in CODES)
+import pandas as pd
+
 PARTITIONS = ("train", "val", "cal", "test")
+
+
+def probability_columns(codes: Iterable[str]) -> list[str]:
+    """Return the columns that hold the probabilities of the classes: `p_<code>`."""
+    return [f"p_{dx}" for dx in codes]
+
+
+def class_codes(predictions: pd.DataFrame) -> list[str]:
+    """Return the codes of the classes in the order of the columns `p_<code>` of a table."""
+    return [name.removeprefix("p_") for name in predictions if name.startswith("p_")]

@@ -1,8 +1,8 @@
 import pytest
+from made_up import CODES
 
 from lesions.datasets.ham10000 import COLUMNS
 from lesions.datasets.synthetic.cohort import HAM10000_COUNTS, count_images, make_cohort
-from lesions.taxonomy import CODES
 
 # HAM10000's own sites and types of ground truth (Tschandl et al., Sci Data 5:180161, 2018)
 SITES = {

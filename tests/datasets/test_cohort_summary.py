@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
+from made_up import CODES
 
 from lesions.datasets.cohort_summary import choose_photographs, summarize_cohort
 from lesions.datasets.ham10000 import COLUMNS
-from lesions.taxonomy import CODES
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def metadata():
 
 def count(metadata, column):
     """Return values and numbers of images of one column, over all diagnoses."""
-    table = summarize_cohort(metadata).query("column == @column")
+    table = summarize_cohort(metadata, codes=CODES).query("column == @column")
     return list(table.groupby("value", sort=False)["n_images"].sum().items())
 
 
@@ -54,7 +54,9 @@ def test_numbers_as_pandas_reads_them_give_the_same_counts_as_text(metadata):
     numbers = metadata.assign(
         age=pd.to_numeric(metadata["age"]), sex=metadata["sex"].replace("", None)
     )
-    pd.testing.assert_frame_equal(summarize_cohort(numbers), summarize_cohort(metadata))
+    pd.testing.assert_frame_equal(
+        summarize_cohort(numbers, codes=CODES), summarize_cohort(metadata, codes=CODES)
+    )
 
 
 def test_a_cohort_without_any_age_has_the_one_bin_unknown(metadata):
@@ -63,7 +65,7 @@ def test_a_cohort_without_any_age_has_the_one_bin_unknown(metadata):
 
 def test_every_combination_of_value_and_dx_has_a_row_and_each_image_counts_once(metadata):
     before = metadata.copy()
-    table = summarize_cohort(metadata)
+    table = summarize_cohort(metadata, codes=CODES)
     assert list(table) == ["column", "value", "dx", "n_images"]
     assert list(table["column"].unique()) == ["dx", "sex", "age", "localization"]
     by_dx = metadata["dx"].value_counts().reindex(CODES, fill_value=0)
@@ -77,14 +79,14 @@ def test_every_combination_of_value_and_dx_has_a_row_and_each_image_counts_once(
 
 def test_photographs_are_of_different_lesions_while_there_are_any(metadata):
     for seed in range(20):
-        chosen = choose_photographs(metadata, per_class=2, seed=seed)
+        chosen = choose_photographs(metadata, per_class=2, seed=seed, codes=CODES)
         # nv has the lesions L1 (three images) and L2 (I4 only): with two drawn, I4 is one.
         assert "I4" in chosen["nv"]
         assert len(chosen["nv"]) == 2
 
 
 def test_a_rare_diagnosis_gives_all_its_photographs_and_an_absent_one_none(metadata):
-    chosen = choose_photographs(metadata, per_class=3, seed=1)
+    chosen = choose_photographs(metadata, per_class=3, seed=1, codes=CODES)
     assert list(chosen) == list(CODES)
     assert chosen["df"] == ["I7"]
     assert sorted(chosen["mel"]) == ["I5", "I6"]
@@ -93,6 +95,8 @@ def test_a_rare_diagnosis_gives_all_its_photographs_and_an_absent_one_none(metad
 
 def test_the_same_seed_chooses_the_same_photographs(metadata):
     many = pd.concat([metadata.assign(image_id=metadata["image_id"] + f"_{i}") for i in range(20)])
-    first, again, other = (choose_photographs(many, per_class=4, seed=s) for s in (1, 1, 2))
+    first, again, other = (
+        choose_photographs(many, per_class=4, seed=s, codes=CODES) for s in (1, 1, 2)
+    )
     assert first == again
     assert first != other

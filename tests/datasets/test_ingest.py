@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 from cloned import ROOT
+from made_up import CODES
 
 from lesions.datasets.ham10000 import COLUMNS, IMAGE_FOLDERS, METADATA
 from lesions.datasets.image_files import find_images
 from lesions.datasets.ingest import ingest_folder
 from lesions.datasets.labels import encode_labels
 from lesions.datasets.metadata import find_metadata, read_metadata
-from lesions.taxonomy import CODES
 
 SETTING = "sets.study.source.path"
 IDS = [f"ISIC_{n}" for n in range(1, 8)]
@@ -90,7 +90,7 @@ def assert_raw_is_complete(raw, *, in_second):
     assert find_images(raw) == expected
     for image_id, path in expected.items():
         assert (raw / path).read_bytes() == jpeg(int(image_id[5:]))
-    labels = encode_labels(read_metadata(raw / METADATA), find_images(raw))
+    labels = encode_labels(read_metadata(raw / METADATA), find_images(raw), codes=CODES)
     assert labels["label"].tolist() == list(range(7))
     assert sorted(path.name for path in raw.iterdir()) == sorted([METADATA, *IMAGE_FOLDERS])
 
@@ -527,5 +527,5 @@ def test_real_photographs_are_ingested(name, n_first, n_second, tmp_path, shared
     assert images == find_images(source)
     folders = [path.partition("/")[0] for path in images.values()]
     assert (folders.count(FOLDER_1), folders.count(FOLDER_2)) == (n_first, n_second)
-    labels = encode_labels(read_metadata(tmp_path / "raw" / METADATA), images)
+    labels = encode_labels(read_metadata(tmp_path / "raw" / METADATA), images, codes=CODES)
     assert len(labels) == n_first + n_second

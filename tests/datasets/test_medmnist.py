@@ -5,11 +5,11 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from made_up import CODES
 
 from lesions.datasets.ham10000 import COLUMNS, IMAGE_FOLDERS, METADATA
 from lesions.datasets.medmnist import PARTITIONS, find_arrays, write_photographs
 from lesions.datasets.metadata import read_metadata
-from lesions.taxonomy import CODES
 
 COUNTS = {"train": 14, "val": 7, "test": 8}
 

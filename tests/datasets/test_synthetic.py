@@ -2,12 +2,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import CODES
 from photographs import draw_photograph
 
 from lesions.datasets.ham10000 import COLUMNS
 from lesions.datasets.synthetic.cohort import make_cohort
 from lesions.datasets.synthetic.dataset import write_dataset
-from lesions.taxonomy import CODES
 
 
 @pytest.fixture(scope="module")

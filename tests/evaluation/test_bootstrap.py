@@ -34,9 +34,15 @@ def test_each_lesion_is_drawn_once_on_average():
     assert weights.var() == pytest.approx(0.99, abs=0.02)
 
 
-def test_a_lesion_with_two_labels_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"Lesion b has the labels \[4, 5\].*; correct its dx"):
-        draw_weights(np.array([5, 5, 4]), np.array(["a", "b", "b"]), n_resamples=2, seed=0)
+def test_a_patient_with_two_diagnoses_is_resampled_with_the_rarest():
+    # Images of 4 are rarer than those of 5; patient b has both, so that 4 has the patients b and c,
+    # 5 has a and d: two of each are drawn in every resample, and b brings both of its images.
+    labels = np.array([5, 5, 4, 4, 5])
+    patients = np.array(["a", "b", "b", "c", "d"])
+    weights = draw_weights(labels, patients, n_resamples=200, seed=0).astype(int)
+    assert (weights[1] == weights[2]).all()
+    assert (weights[2] + weights[3] == 2).all()
+    assert (weights[0] + weights[4] == 2).all()
 
 
 def test_the_point_estimate_comes_first_and_chunks_change_nothing(monkeypatch):

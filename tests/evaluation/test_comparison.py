@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import CODES, PROBABILITIES
 
 from lesions.evaluation.baselines import PUBLISHED
 from lesions.evaluation.bootstrap import BootstrapConfig
@@ -15,7 +16,6 @@ from lesions.evaluation.comparison import (
     summarize,
 )
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
-from lesions.taxonomy import PROBABILITIES
 
 
 def details_of(**changes):
@@ -35,6 +35,7 @@ def details_of(**changes):
         "n_images": 10,
         "n_lesions": 9,
         "headline": headline,
+        "classes": {dx: {} for dx in CODES},
         "classes_without_images": ["df", "vasc"],
         "only_predicted": "nv" if changes.get("accuracy") == 0.4 else None,
     }

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from made_up import make_predictions, point_measures
+from made_up import CODES, MALIGNANT, make_predictions, point_measures
 from sklearn.metrics import auc, balanced_accuracy_score, roc_auc_score
 
 from lesions.evaluation.curves import (
@@ -11,12 +11,11 @@ from lesions.evaluation.curves import (
     reliability_table,
     roc_table,
 )
-from lesions.taxonomy import CODES
 
 
 def test_each_class_and_malignant_have_a_curve_with_the_area_of_scikit_learn():
     labels, probabilities, _ = make_predictions()
-    table = roc_table(labels, probabilities)
+    table = roc_table(labels, probabilities, codes=CODES, malignant=MALIGNANT)
     assert list(table) == ["dx", "false_positive_rate", "sensitivity"]
     assert list(table["dx"].unique()) == [*CODES, "malignant"]
     for label, dx in enumerate(CODES):
@@ -34,9 +33,11 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
     probabilities[:, 5] = 1 - probabilities[:, 4]
     labels = rng.choice([4, 5], 3000)
     for make in (roc_table, precision_recall_table):
-        table = make(labels, probabilities)
+        table = make(labels, probabilities, codes=CODES, malignant=MALIGNANT)
         assert (table.groupby("dx").size() == N_POINTS).all()
-    roc = roc_table(labels, probabilities).groupby("dx")[["false_positive_rate", "sensitivity"]]
+    roc = roc_table(labels, probabilities, codes=CODES, malignant=MALIGNANT).groupby("dx")[
+        ["false_positive_rate", "sensitivity"]
+    ]
     assert (roc.first() == 0).all(axis=None)
     assert (roc.last() == 1).all(axis=None)
 
@@ -46,13 +47,15 @@ def test_the_precision_recall_curve_follows_from_counting():
     probabilities = np.zeros((3, 7))
     probabilities[:, 4] = [0.9, 0.8, 0.7]
     probabilities[:, 5] = 1 - probabilities[:, 4]
-    table = precision_recall_table(np.array([4, 5, 4]), probabilities)
+    table = precision_recall_table(
+        np.array([4, 5, 4]), probabilities, codes=CODES, malignant=MALIGNANT
+    )
     curve = table.loc[table["dx"] == "mel", ["sensitivity", "ppv"]].to_numpy()
     assert curve.tolist() == [[1, 0.666667], [0.5, 0.5], [0.5, 1]]
 
 
 def test_with_only_one_class_there_is_no_curve():
-    table = roc_table(np.array([5, 5]), np.full((2, 7), 1 / 7))
+    table = roc_table(np.array([5, 5]), np.full((2, 7), 1 / 7), codes=CODES, malignant=MALIGNANT)
     assert table.empty
     assert list(table) == ["dx", "false_positive_rate", "sensitivity"]
 
@@ -106,7 +109,7 @@ def test_without_referral_the_scores_are_the_headline_and_one_image_always_remai
 
 def test_the_confusion_table_has_every_combination_in_order():
     labels, probabilities = np.array([5, 5, 4]), np.eye(7)[[5, 4, 4]]
-    table = confusion_table(labels, probabilities)
+    table = confusion_table(labels, probabilities, codes=CODES)
     assert list(table) == ["dx", "predicted", "n_images", "share"]
     assert list(zip(table["dx"], table["predicted"], strict=True)) == [
         (dx, predicted) for dx in CODES for predicted in CODES
@@ -120,5 +123,5 @@ def test_the_confusion_table_has_every_combination_in_order():
 def test_the_first_of_two_equal_probabilities_is_predicted():
     probabilities = np.zeros((1, 7))
     probabilities[0, [2, 4]] = 0.5
-    table = confusion_table(np.array([4]), probabilities)
+    table = confusion_table(np.array([4]), probabilities, codes=CODES)
     assert table.loc[table["n_images"] > 0, "predicted"].tolist() == ["bkl"]

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from cloned import ROOT
-from made_up import make_predictions, point_measures
+from made_up import CODES, MALIGNANT, PROBABILITIES, make_predictions, point_measures
 
 from lesions.evaluation.calibration.conformal import fit_thresholds
 from lesions.evaluation.calibration.temperature import apply_temperature
 from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
 from lesions.evaluation.metrics import MEASURES
 from lesions.evaluation.screening import TASK_MEASURES
-from lesions.taxonomy import CODES, PROBABILITIES
 
 NOT_CALIBRATED = {
     "calibrated": False, "reason": "not calibrated: no images", "temperature": None,
@@ -56,6 +55,9 @@ def study():
     }  # fmt: skip
 
 
+OF_STUDY = {"malignant": MALIGNANT, "excluded": {}}
+
+
 @pytest.fixture
 def tables():
     return study()
@@ -64,7 +66,9 @@ def tables():
 @pytest.fixture(scope="module")
 def calibration():
     labels, probabilities, _ = make_predictions(seed=9)
-    conformal = fit_thresholds(labels, apply_temperature(probabilities, 1.5), coverage=0.9)
+    conformal = fit_thresholds(
+        labels, apply_temperature(probabilities, 1.5), coverage=0.9, codes=CODES
+    )
     return {
         "calibrated": True, "method": "temperature scaling", "temperature": 1.5, "n_images": 41,
         "n_lesions": 37, "conformal": conformal,
@@ -74,14 +78,14 @@ def calibration():
 
 @pytest.fixture(scope="module")
 def details(calibration):
-    return evaluate(collect_test_images(**study()), calibration=calibration, **SETTINGS)
+    return evaluate(collect_test_images(**study()), calibration=calibration, **SETTINGS, **OF_STUDY)
 
 
 def test_test_images_are_joined_with_their_metadata(tables):
     test = collect_test_images(**tables)
     assert list(test) == [
-        "image_id", *PROBABILITIES, "label", "lesion_id", "sex", "age_band", "localization",
-        "dx_type", "lesion_in_training", "group_in_training",
+        "image_id", *PROBABILITIES, "label", "lesion_id", "unit", "sex", "age_band",
+        "localization", "dx_type", "lesion_in_training", "group_in_training",
     ]  # fmt: skip
     known = tables["labels"][65:].reset_index(drop=True)
     assert test["image_id"].tolist() == known["image_id"].tolist()
@@ -103,7 +107,39 @@ def test_without_training_images_there_is_no_leakage(tables):
     tables["partitions"]["partition"] = "test"
     bare = collect_test_images(**tables)
     assert not {"lesion_in_training", "group_in_training"} & set(bare)
-    assert evaluate(bare, calibration=NOT_CALIBRATED, **SETTINGS)["leakage"] is None
+    found = evaluate(bare, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
+    assert found["leakage"] is None
+
+
+def test_patients_are_resampled_where_they_are_known(tables, details):
+    patients = tables["labels"]["lesion_id"].map({}.get).fillna("everybody")
+    tables["labels"]["patient_id"] = patients
+    test = collect_test_images(**tables)
+    assert set(test["unit"]) == {"everybody"}
+    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
+    assert found["bootstrap"]["unit"] == "patient"
+    # Every resample of one patient is the study itself; a class of one patient has no interval.
+    accuracy = found["headline"]["accuracy"]
+    assert accuracy["low"] == accuracy["value"] == accuracy["high"]
+    assert found["classes"]["nv"]["sensitivity"]["low"] is None
+    assert found["n_lesions"] == details["n_lesions"]
+
+
+def test_without_lesion_ids_the_interval_says_so(tables):
+    tables["labels"]["lesion_id"] = tables["labels"]["image_id"]
+    found = evaluate(
+        collect_test_images(**tables), calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY
+    )
+    assert found["bootstrap"]["unit"] == "image"
+    assert "photographs of one lesion could not be kept together" in found["bootstrap"]["resampled"]
+
+
+def test_other_classes_than_those_of_isic_have_no_submission(tables):
+    test = collect_test_images(**tables)
+    of_model = {"calibration": NOT_CALIBRATED, "malignant": MALIGNANT, "calibration_bins": 10}
+    assert "isic_submission" in make_tables(test, **of_model)
+    renamed = test.rename(columns={"p_df": "p_wart"})
+    assert "isic_submission" not in make_tables(renamed, **of_model)
 
 
 def test_tables_that_do_not_match_are_refused(tables):
@@ -133,12 +169,13 @@ def test_the_headline_is_that_of_the_probabilities_a_user_gets(tables, details):
 
 def test_details_have_the_keys_of_the_contract(details):
     assert list(details) == [
-        "n_images", "n_lesions", "probabilities", "bootstrap", "headline", "classes",
+        "n_images", "n_lesions", "excluded", "probabilities", "bootstrap", "headline", "classes",
         "classes_without_images", "only_predicted", "confusion", "screening", "calibration",
         "conformal", "referral", "subgroups", "leakage",
     ]  # fmt: skip
     assert details["bootstrap"] == {
-        "confidence": 0.9, "n_resamples": 100, "resampled": "lesions, within each diagnosis",
+        "confidence": 0.9, "n_resamples": 100, "unit": "lesion",
+        "resampled": "lesions, within each diagnosis",
     }  # fmt: skip
     assert [row["referred"] for row in details["referral"]] == [n / 10 for n in range(10)]
     assert list(details["referral"][0]) == ["referred", "n_images", "accuracy", "balanced_accuracy"]
@@ -165,13 +202,13 @@ def test_the_confusion_counts_every_image_once(tables, details):
 def test_a_model_that_predicts_only_one_class_is_named_with_it(tables, predicted, only):
     test = collect_test_images(**tables)[:3]
     test = test.assign(**dict(zip(PROBABILITIES, np.eye(7)[predicted].T, strict=True)))
-    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS)
+    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
     assert found["only_predicted"] == only
 
 
 def test_without_calibration_the_raw_probabilities_are_scored(tables):
     test = collect_test_images(**tables)
-    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS)
+    found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
     assert found["probabilities"] == "not calibrated"
     assert found["conformal"] is None
     effect = found["calibration"]
@@ -183,20 +220,20 @@ def test_without_calibration_the_raw_probabilities_are_scored(tables):
 
 def test_a_class_without_test_images_is_named(tables, calibration):
     test = collect_test_images(**tables)
-    found = evaluate(test[test["label"] != 3], calibration=calibration, **SETTINGS)
+    found = evaluate(test[test["label"] != 3], calibration=calibration, **SETTINGS, **OF_STUDY)
     assert found["classes_without_images"] == ["df"]
     assert found["classes"]["df"]["sensitivity"]["value"] is None
     assert found["conformal"]["marginal"]["classes"]["df"]["coverage"]["value"] is None
 
 
 def test_the_same_seed_gives_the_same_numbers(tables, calibration, details):
-    again = evaluate(collect_test_images(**tables), calibration=calibration, **SETTINGS)
+    again = evaluate(collect_test_images(**tables), calibration=calibration, **SETTINGS, **OF_STUDY)
     assert again == details
 
 
 def test_tables_for_the_plots_have_the_columns_of_the_contract(tables, calibration):
     test = collect_test_images(**tables)
-    made = make_tables(test, calibration=calibration, calibration_bins=10)
+    made = make_tables(test, calibration=calibration, calibration_bins=10, malignant=MALIGNANT)
     assert {name: list(table) for name, table in made.items()} == {
         "roc": ["dx", "false_positive_rate", "sensitivity"],
         "precision_recall": ["dx", "sensitivity", "ppv"],
@@ -210,7 +247,7 @@ def test_tables_for_the_plots_have_the_columns_of_the_contract(tables, calibrati
     assert len(made["referral"]) == 100
     assert made["referral"]["referred"].iloc[-1] == 0.99
     assert set(made["reliability"]["probabilities"]) == {"raw", "calibrated"}
-    raw = make_tables(test, calibration=NOT_CALIBRATED, calibration_bins=10)
+    raw = make_tables(test, calibration=NOT_CALIBRATED, calibration_bins=10, malignant=MALIGNANT)
     assert set(raw["reliability"]["probabilities"]) == {"raw"}
     np.testing.assert_allclose(raw["isic_submission"]["MEL"], test["p_mel"])
 
@@ -224,6 +261,8 @@ def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, mo
         table.to_csv(f"{name}.csv", index=False)
         flags += [f"--{name}", f"{name}.csv"]
     Path("calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    Path("excluded.csv").write_text("value,n_images\nscc,7\n", encoding="utf-8")
+    flags += ["--excluded", "excluded.csv"]
     folder, heatmap = Path("evaluation/study/cnn"), Path("plots/confusion/study/cnn.png")
     flags += ["--evaluation", str(folder), "--confusion", str(heatmap)]
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *flags])
@@ -233,6 +272,7 @@ def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, mo
     n_correct = np.sum(test["label"] == test[list(PROBABILITIES)].to_numpy().argmax(axis=1))
     found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
     assert found["n_images"] == 300
+    assert found["excluded"] == {"scc": 7}
     assert found["headline"]["accuracy"]["value"] == pytest.approx(n_correct / 300, abs=5e-5)
     assert "45–59" in found["subgroups"]["age_band"]["groups"]
     assert heatmap.read_bytes().startswith(b"\x89PNG")

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import make_predictions, point_measures
+from made_up import CODES, PROBABILITIES, make_predictions, point_measures
 
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.intervals import score_images
@@ -13,7 +13,6 @@ from lesions.evaluation.subgroups import (
     score_leakage,
     score_subgroups,
 )
-from lesions.taxonomy import CODES, PROBABILITIES
 
 CONFIG = BootstrapConfig(n_resamples=100)
 
@@ -23,7 +22,7 @@ def table():
     labels, probabilities, lesions = make_predictions()
     rng = np.random.default_rng(8)
     made = pd.DataFrame(probabilities, columns=list(PROBABILITIES))
-    made = made.assign(label=labels, lesion_id=lesions)
+    made = made.assign(label=labels, lesion_id=lesions, unit=lesions)
     for column, names, shares in (
         ("sex", ["male", "female", "unknown"], [0.5, 0.48, 0.02]),
         ("age_band", ["unknown", "75+", "0–29"], [0.3, 0.2, 0.5]),
@@ -102,6 +101,7 @@ def test_images_with_and_without_leakage_are_scored_apart(table):
             rows[list(PROBABILITIES)].to_numpy(),
             rows["lesion_id"].to_numpy(),
             CONFIG,
+            codes=CODES,
         )
         scores = leakage["lesion"][side]
         assert scores.pop("classes") == list(CODES)

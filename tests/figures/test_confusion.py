@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from drawn import png, words
+from made_up import CODES
 
 from lesions.figures.confusion import confusion_heatmap
-from lesions.taxonomy import CODES
 
 
 @pytest.fixture

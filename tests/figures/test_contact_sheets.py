@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from cloned import ROOT
 from drawn import png, words
+from made_up import CODES, LABELS, PROBABILITIES
 
 from lesions.figures.contact_sheets import contact_sheet, mistakes_sheet, near_duplicates_sheet
-from lesions.taxonomy import CODES, LABELS, PROBABILITIES
 
 NAMES = {dx: f"the disease {dx}" for dx in CODES}
 PAIR_COLUMNS = ["image_id", "other_image_id", "similarity", "near_duplicate", "dx", "other_dx"]

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import CODES
 
 from lesions.inference.predict import predict_images
 from lesions.networks.backend import keras
@@ -27,7 +28,7 @@ def photographs(n=11, dtype=np.uint8):
 
 
 def test_every_image_has_seven_probabilities_that_sum_to_1(network):
-    probabilities = predict_images(network, photographs())
+    probabilities = predict_images(network, photographs(), codes=CODES)
     assert list(probabilities) == COLUMNS
     assert probabilities.shape == (11, 7)
     assert probabilities.to_numpy().min() >= 0
@@ -40,26 +41,28 @@ def test_probabilities_are_softmax_of_what_the_dense_layer_gives(network):
     kernel, bias = network.layers[-1].get_weights()
     logits = photographs().reshape(11, -1) / 255 / np.sqrt(1.001) @ kernel + bias
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(predict_images(network, photographs()), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        predict_images(network, photographs(), codes=CODES), expected, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 11])
 def test_the_batch_size_does_not_change_the_result_but_for_rounding(network, batch_size):
     pd.testing.assert_frame_equal(
-        predict_images(network, photographs(), batch_size=batch_size),
-        predict_images(network, photographs()),
+        predict_images(network, photographs(), batch_size=batch_size, codes=CODES),
+        predict_images(network, photographs(), codes=CODES),
         rtol=1e-5,
     )
 
 
 def test_pixels_may_be_integers_or_a_memory_map(network, tmp_path):
     np.save(tmp_path / "images.npy", photographs())
-    expected = predict_images(network, photographs(dtype=np.float32))
+    expected = predict_images(network, photographs(dtype=np.float32), codes=CODES)
     for images in (photographs(), np.load(tmp_path / "images.npy", mmap_mode="r")):
-        pd.testing.assert_frame_equal(predict_images(network, images), expected)
+        pd.testing.assert_frame_equal(predict_images(network, images, codes=CODES), expected)
 
 
 def test_no_image_has_no_probabilities(network):
-    probabilities = predict_images(network, photographs(0))
+    probabilities = predict_images(network, photographs(0), codes=CODES)
     assert list(probabilities) == COLUMNS
     assert probabilities.shape == (0, 7)

@@ -5,8 +5,7 @@ from typing import get_args
 from cloned import ROOT
 
 from lesions.config import sets
-from lesions.report.captions import CAPTIONS, CAVEATS, DIAGNOSES, DISCLAIMER, SPLITS
-from lesions.taxonomy import CODES
+from lesions.report.captions import CAPTIONS, CAVEATS, DISCLAIMER, SPLITS, describe_split
 
 
 def choices(union, field):
@@ -25,8 +24,13 @@ def test_every_split_of_a_study_is_described():
     assert set(SPLITS) == choices(sets.Split, "by") - {"none"}
 
 
-def test_every_class_has_a_name():
-    assert tuple(DIAGNOSES) == tuple(CODES)
+def test_what_is_kept_together_depends_on_what_the_metadata_name():
+    texts = {
+        unit: describe_split({"by": "group"}, unit=unit) for unit in ("patient", "lesion", "image")
+    }
+    assert texts["patient"].startswith("All photographs of a patient are in the same partition")
+    assert texts["lesion"].startswith("All photographs of a lesion are in the same partition")
+    assert texts["image"].startswith("The metadata have no lesion ids")
 
 
 def test_captions_import_the_standard_library_only():

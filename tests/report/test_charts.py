@@ -15,7 +15,9 @@ def values_of(spec):
 
 def test_bars_keep_the_order_of_the_table_and_its_empty_values():
     rows = [("male", "nv", 0), ("female", "nv", 3)]
-    spec = charts.cohort_bars(pd.DataFrame(rows, columns=["value", "dx", "n_images"]))
+    spec = charts.cohort_bars(
+        pd.DataFrame(rows, columns=["value", "dx", "n_images"]), charts.dx_colours(["mel", "nv"])
+    )
     assert spec["encoding"]["y"]["scale"]["domain"] == ["male", "female"]
     assert values_of(spec) == [{"value": "female", "dx": "nv", "n_images": 3}]
 
@@ -39,7 +41,7 @@ def test_a_score_without_interval_is_a_point_only():
 def test_the_diagonal_is_below_the_curves_if_asked_for():
     table = pd.DataFrame({"dx": ["nv", "nv"], "precision": [0.5, 1], "recall": [1, 0.5]})
     with_chance, without = (
-        charts.threshold_curves(table, "recall", "precision", chance=chance)["layer"]
+        charts.threshold_curves(table, "recall", "precision", {"nv": "red"}, chance=chance)["layer"]
         for chance in (True, False)
     )
     assert len(with_chance) == 2
@@ -67,8 +69,19 @@ def test_every_model_keeps_its_colour_and_an_eighth_starts_again():
 
 def test_a_table_without_rows_has_an_empty_chart():
     empty = pd.DataFrame({"dx": [], "false_positive_rate": [], "sensitivity": []})
-    spec = charts.threshold_curves(empty, "false_positive_rate", "sensitivity", chance=True)
+    spec = charts.threshold_curves(empty, "false_positive_rate", "sensitivity", {}, chance=True)
     assert "nan" not in vl_convert.vegalite_to_svg(spec | {"width": 300})
+
+
+def test_each_of_many_diagnoses_has_a_panel_instead_of_a_colour():
+    codes = [f"dx{n}" for n in range(9)]
+    assert len(set(charts.dx_colours(codes[:8]).values())) == 8
+    colours = charts.dx_colours(codes)
+    assert len(set(colours.values())) == 1
+    table = pd.DataFrame({"dx": codes * 2, "x": [0.5, 1] * 9, "y": 0.5})
+    spec = charts.threshold_curves(table, "x", "y", colours, chance=True)
+    svg = vl_convert.vegalite_to_svg(spec)
+    assert all(f">{dx}</text>" in svg for dx in codes)
 
 
 def test_charts_without_any_score_are_left_out():

@@ -37,7 +37,7 @@ def test_markdown_shows_intervals_triples_and_a_dash_for_none():
     ]
     rows[1]["only_predicted"] = "df"
     table = pd.DataFrame(rows).astype({"n_images": "Int64", "n_diagnoses": "Int64"})
-    text = to_markdown(table, note="Synthetic.")
+    text = to_markdown(table, note="Synthetic.", n_classes=7)
     assert text.splitlines()[2:] == [
         "| cnn | measured | 10 | 0.719 (0.619–0.819) | 0.500 (0.400–0.600) | 0.53 / 0.52 / 0.52 | "
         "0.50 / 0.50 / 0.50 | – |",
@@ -70,7 +70,8 @@ def test_clear_differences_name_the_better_model_first():
 
 def test_what_a_reader_must_know_is_below_the_table():
     classes = {dx: {"n_images": n} for dx, n in {"akiec": 0, "mel": 30, "nv": 90}.items()}
-    details, settings = {"cnn": {"study": {"classes": classes}}}, make_settings()
+    details = {"cnn": {"study": {"classes": classes, "bootstrap": {"unit": "lesion"}}}}
+    settings = make_settings()
     assert describe_run(details, [], settings=settings) == (
         "Profile demo, split by group. Brackets: 95 % bootstrap CI, resampled by lesion. "
         "Majority-class baseline (nv): accuracy 0.750, balanced accuracy 0.500. Models on a "

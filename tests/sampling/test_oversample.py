@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from made_up import CODES, LABELS
 from scipy import sparse
 
 from lesions.datasets.metadata import read_metadata
 from lesions.imaging.images import read_image
 from lesions.sampling.mixing import mix
 from lesions.sampling.oversample import count_rows, oversample
-from lesions.taxonomy import CODES, LABELS
 
 METHODS = ["adasyn", "smote", "random"]
 # Uneven classes; the largest is 5, as nv is in HAM10000.
@@ -25,12 +25,14 @@ def own_sampler(method, seed):
 
 def resample(images, labels, *, method="adasyn", n_neighbors=5, seed=3):
     rows = np.arange(len(images))
-    return oversample(images, rows, labels, method=method, n_neighbors=n_neighbors, seed=seed)
+    return oversample(
+        images, rows, labels, method=method, n_neighbors=n_neighbors, seed=seed, codes=CODES
+    )
 
 
 def count(labels, resampled):
     """Return the counts before and after over-sampling, lists of seven."""
-    table = count_rows(labels, resampled)
+    table = count_rows(labels, resampled, codes=CODES)
     assert list(table) == ["dx", "rows", "n_images"]
     counts = table.pivot(index="dx", columns="rows", values="n_images").loc[list(CODES)]
     return counts["train"].tolist(), counts["resampled"].tolist()
@@ -131,7 +133,9 @@ def test_only_the_training_images_among_all_are_used(method):
     images, labels = synthetic()
     train_rows = np.flatnonzero(np.arange(len(labels)) % 4 != 1)
     settings = {"method": method, "n_neighbors": 4, "seed": 3}
-    mixing, mixed_labels = oversample(images, train_rows, labels[train_rows], **settings)
+    mixing, mixed_labels = oversample(
+        images, train_rows, labels[train_rows], **settings, codes=CODES
+    )
     expected, expected_labels = resample(images[train_rows], labels[train_rows], **settings)
     assert (mixing != expected).nnz == 0
     np.testing.assert_array_equal(mixed_labels, expected_labels)
@@ -142,7 +146,7 @@ def test_images_rows_and_labels_are_not_modified(method):
     images, labels = synthetic()
     rows = np.arange(len(images))
     before = images.copy(), rows.copy(), labels.copy()
-    oversample(images, rows, labels, method=method, n_neighbors=5, seed=3)
+    oversample(images, rows, labels, method=method, n_neighbors=5, seed=3, codes=CODES)
     for now, then in zip((images, rows, labels), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
@@ -152,7 +156,7 @@ def test_images_rows_and_labels_are_not_modified(method):
 
 def test_classes_are_counted_before_and_after_also_those_without_images():
     labels, resampled = np.array([5, 5, 0, 6]), np.array([5, 5, 0, 6, 0], np.uint8)
-    table = count_rows(labels, resampled)
+    table = count_rows(labels, resampled, codes=CODES)
     assert table["dx"].tolist() == [dx for dx in CODES for _ in range(2)]
     assert table["rows"].tolist() == ["train", "resampled"] * 7
     assert count(labels, resampled) == ([1, 0, 0, 0, 0, 2, 1], [2, 0, 0, 0, 0, 2, 1])

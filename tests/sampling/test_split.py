@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import CODES
 from sklearn.model_selection import KFold, train_test_split
 
 from lesions.datasets.metadata import read_metadata
 from lesions.duplicates.groups import group_images
 from lesions.sampling.split import count_partitions, partition_images
-from lesions.taxonomy import CODES
 
 SETTINGS = {
     "by": "lesion",
@@ -36,7 +36,7 @@ def cohort(n_lesions, *, codes=CODES):
 
 
 def split(labels, groups=None, **changes):
-    return partition_images(labels, groups, **SETTINGS | changes)
+    return partition_images(labels, groups, **SETTINGS | changes, codes=CODES)
 
 
 def lesions_as_groups(labels):
@@ -295,7 +295,7 @@ def test_by_column_the_partitions_are_those_of_the_metadata():
 def test_published_splits_are_kept(ham10000, column, train, val, test):
     partitions = split(ham10000, by="column", column=column)
     assert sizes(partitions) == {"train": train, "val": val, "test": test}
-    counts = count_partitions(ham10000, partitions, lesions_as_groups(ham10000))
+    counts = count_partitions(ham10000, partitions, lesions_as_groups(ham10000), codes=CODES)
     totals = counts.groupby("partition").sum(numeric_only=True)
     expected = {"train": train, "val": val, "cal": 0, "test": test}
     assert totals["n_images"].to_dict() == expected
@@ -326,7 +326,7 @@ def test_moving_leaking_groups_to_train_gives_the_published_corrected_split(ham1
 
 def test_by_none_all_are_test_images_even_without_some_classes():
     labels = cohort(2, codes=["nv", "mel"])
-    partitions = partition_images(labels, lesions_as_groups(labels), by="none", seed=1)
+    partitions = partition_images(labels, lesions_as_groups(labels), by="none", seed=1, codes=CODES)
     assert partitions["image_id"].tolist() == labels["image_id"].tolist()
     assert set(partitions["partition"]) == {"test"}
 
@@ -337,7 +337,7 @@ def test_by_none_all_are_test_images_even_without_some_classes():
 def count(labels, groups, partition):
     """Return the counts indexed by partition and dx."""
     partitions = pd.DataFrame({"partition": partition})
-    table = count_partitions(labels, partitions, groups)
+    table = count_partitions(labels, partitions, groups, codes=CODES)
     columns = ["partition", "dx", "n_images", "n_lesions"]
     columns += ["n_images_of_train_lesions", "n_images_of_train_groups"]
     assert list(table) == columns

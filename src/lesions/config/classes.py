@@ -2,17 +2,33 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from lesions.config.types import Name, Section
+from lesions.config.types import MAX_NAME_LENGTH, Section, refuse_ignored
+
+# Words that pandas reads from a table as something else than text.
+NOT_TEXT = ("na", "nan", "null", "none", "true", "false", "inf", "infinity")
+
+
+def _refuse_reserved(code: str) -> str:
+    if code.lower() in NOT_TEXT or code == "all":
+        raise ValueError(f"the code {code} has a meaning of its own in tables; choose another")
+    return refuse_ignored(code)
+
+
+Code = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=MAX_NAME_LENGTH),
+    AfterValidator(_refuse_reserved),
+]
 
 
 class Classes(Section):
     """Codes in the order of the labels; names and malignancy, which no training depends on."""
 
-    codes: Annotated[list[Name], Field(min_length=2, max_length=255)]
-    names: dict[Name, Annotated[str, Field(min_length=1)]]
-    malignant: list[Name]
+    codes: Annotated[list[Code], Field(min_length=2, max_length=255)]
+    names: dict[Code, Annotated[str, Field(min_length=1)]]
+    malignant: list[Code]
 
     @field_validator("codes", "malignant")
     @classmethod
@@ -37,8 +53,9 @@ class Classes(Section):
         return self
 
     @model_validator(mode="after")
-    def _no_code_is_a_row_of_the_tables(self) -> Self:
-        if "all" in self.codes or ("malignant" in self.codes and len(self.malignant) > 1):
-            reserved = "all" if "all" in self.codes else "malignant"
-            raise ValueError(f"the code {reserved} names a row of the tables; choose another code")
+    def _malignant_names_one_task(self) -> Self:
+        if "malignant" in self.codes and len(self.malignant) > 1:
+            raise ValueError(
+                "the code malignant names the task of all malignant classes; choose another code"
+            )
         return self

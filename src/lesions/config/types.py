@@ -15,7 +15,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Pixels = Annotated[int, Field(ge=8, le=2048)]
 
 
-def _refuse_ignored(name: str) -> str:
+def refuse_ignored(name: str) -> str:
+    """Return a name; raise ValueError if DVC's run cache would ignore what is below it."""
     if name in IGNORED_BY_DVC:
         raise ValueError(
             f"the name {name} is reserved: DVC's run cache ignores settings below a key of that "
@@ -28,7 +29,7 @@ def _refuse_ignored(name: str) -> str:
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9_]+$", max_length=MAX_NAME_LENGTH),
-    AfterValidator(_refuse_ignored),
+    AfterValidator(refuse_ignored),
 ]
 
 

@@ -1,13 +1,13 @@
 """Integer labels and image paths for the rows of the metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lesions.taxonomy import LABELS
 
-
-def encode_labels(metadata: pd.DataFrame, image_paths: Mapping[str, str]) -> pd.DataFrame:
+def encode_labels(
+    metadata: pd.DataFrame, image_paths: Mapping[str, str], *, codes: Sequence[str]
+) -> pd.DataFrame:
     """Return the metadata with a label and an image path in every row.
 
     Parameters
@@ -16,11 +16,13 @@ def encode_labels(metadata: pd.DataFrame, image_paths: Mapping[str, str]) -> pd.
         From `lesions.datasets.metadata.read_metadata`; it is not modified.
     image_paths : mapping of str to str
         image_id to the path of its file, relative to the raw folder.
+    codes : sequence of str
+        Of the classes: a label is a position in it.
 
     Returns
     -------
     DataFrame
-        The same rows and columns, then `label` (int64, the index of dx in alphabetical order) and
+        The same rows and columns, then `label` (int64, the position of dx in `codes`) and
         `image_path`.
 
     Raises
@@ -35,6 +37,6 @@ def encode_labels(metadata: pd.DataFrame, image_paths: Mapping[str, str]) -> pd.
             f"{missing[0]}; run stage `ingest` again"
         )
     return metadata.assign(
-        label=metadata["dx"].map(LABELS).astype("int64"),
+        label=metadata["dx"].map(codes.index).astype("int64"),
         image_path=metadata["image_id"].map(dict(image_paths)),
     )

@@ -49,12 +49,12 @@ def find_similar_pairs(
 
 
 def group_images(labels: pd.DataFrame, pairs: pd.DataFrame, *, similarity: float) -> pd.DataFrame:
-    """Group the photographs of one lesion, and lesions linked by near-duplicates.
+    """Group the photographs of one lesion, and lesions linked by near-duplicates or a patient.
 
     Parameters
     ----------
     labels
-        `image_id`, `lesion_id`.
+        `image_id`, `lesion_id`, and `patient_id` if patients are known.
     pairs
         `row`, `other_row` (rows of `labels`), `similarity`, as from `find_similar_pairs`.
     similarity
@@ -68,7 +68,11 @@ def group_images(labels: pd.DataFrame, pairs: pd.DataFrame, *, similarity: float
     lesion, lesion_ids = pd.factorize(labels["lesion_id"])
     near = pairs[pairs["similarity"] >= similarity]
     ends = lesion[near["row"].to_numpy(int)], lesion[near["other_row"].to_numpy(int)]
-    links = coo_matrix((np.ones(len(near)), ends), shape=(len(lesion_ids),) * 2)
+    if "patient_id" in labels:  # each lesion is linked to the first one of its patient
+        patient, _ = pd.factorize(labels["patient_id"])
+        first = pd.Series(lesion).groupby(patient).transform("first").to_numpy()
+        ends = np.append(ends[0], lesion), np.append(ends[1], first)
+    links = coo_matrix((np.ones(len(ends[0])), ends), shape=(len(lesion_ids),) * 2)
     _, component = connected_components(links, directed=False)
     smallest = pd.Series(lesion_ids).groupby(component).transform("min").to_numpy()
     return pd.DataFrame({"image_id": labels["image_id"].to_numpy(), "group": smallest[lesion]})

@@ -3,12 +3,14 @@
 Arguments and results that mean the same in all modules:
 
 `labels`
-    Integers 0 to 6, `(n_images,)`.
+    Position of each image's class among the study's, `(n_images,)`.
 `probabilities`
-    float64 `(n_images, 7)`, rows sum to 1. The predicted class is the most probable one, the first
-    in the taxonomy if several are.
-`lesions`
-    Lesion of each image, `(n_images,)`.
+    float64 `(n_images, n_classes)`, rows sum to 1. The predicted class is the most probable one,
+    the first if several are.
+`codes`
+    The code of each class, in the order of the columns of `probabilities`.
+`units`
+    What is resampled, `(n_images,)`: the patient of each image, or its lesion.
 `weights`
     How often each resample contains each image, `(n_images, n_resamples)`, see `bootstrap`.
 `config`

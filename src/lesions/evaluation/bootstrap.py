@@ -1,11 +1,12 @@
-"""Bootstrap intervals: lesions are resampled, within each diagnosis.
+"""Bootstrap intervals: patients or lesions are resampled, within each diagnosis.
 
-Each resample draws n lesions with replacement, n being their number, and every measure is computed
-again (Efron, Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 6 and 13). A lesion
-brings all of its images: they are alike, so that resampling images would give intervals that are
-too narrow. The interval covers the sampling of lesions for one trained model and one mix of
-diagnoses. It covers neither another training run nor another clinic. For a class with few lesions
-it is too narrow; with one or two, `lesions.evaluation.intervals` gives none.
+Each resample draws n units with replacement, n being their number, and every measure is computed
+again (Efron, Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 6 and 13). A unit is a
+patient where the metadata name patients, otherwise a lesion. It brings all of its images: they are
+alike, so that resampling images would give intervals that are too narrow. The interval covers the
+sampling of units for one trained model and one mix of diagnoses. It covers neither another training
+run nor another clinic. For a class with few units it is too narrow; with one or two,
+`lesions.evaluation.intervals` gives none.
 
 Two measures are biased upwards by resampling, whatever the model: the average precision, since
 copies of a positive image have equal ranks, and the calibration error, since random gaps do not
@@ -34,38 +35,30 @@ class BootstrapConfig(NamedTuple):
 
 
 def draw_weights(
-    labels: np.ndarray, lesions: np.ndarray, *, n_resamples: int, seed: int
+    labels: np.ndarray, units: np.ndarray, *, n_resamples: int, seed: int
 ) -> np.ndarray:
-    """Resample lesions within each diagnosis; return how often each image was drawn.
+    """Resample units within each diagnosis; return how often each image was drawn.
+
+    A unit with several diagnoses, such as a patient, belongs to that with the fewest images, so
+    that no resample loses a rare class by chance.
 
     Returns
     -------
     uint8 array
-        `(n_images, n_resamples)`; each diagnosis keeps its number of lesions in every resample.
-
-    Raises
-    ------
-    ValueError
-        If a lesion has two labels.
+        `(n_images, n_resamples)`; each diagnosis keeps its number of units in every resample.
     """
-    labels, names = np.asarray(labels), np.asarray(lesions)
-    codes, unique = pd.factorize(names)
-    lesion_labels = np.empty(len(unique), dtype=labels.dtype)
-    lesion_labels[codes] = labels
-    wrong = lesion_labels[codes] != labels
-    if wrong.any():
-        lesion = names[np.argmax(wrong)]
-        raise ValueError(
-            f"Lesion {lesion} has the labels {sorted(set(labels[names == lesion].tolist()))}, but "
-            "lesions are resampled within their diagnosis; correct its dx in the metadata"
-        )
+    labels = np.asarray(labels)
+    index, unique = pd.factorize(np.asarray(units))
+    rarest_last = np.argsort(-np.bincount(labels)[labels], kind="stable")
+    strata = np.empty(len(unique), dtype=labels.dtype)
+    strata[index[rarest_last]] = labels[rarest_last]
     rng = np.random.default_rng(seed)
     counts = np.zeros((len(unique), n_resamples), dtype=np.uint8)
-    for label in np.unique(lesion_labels):
-        members = np.flatnonzero(lesion_labels == label)
+    for label in np.unique(strata):
+        members = np.flatnonzero(strata == label)
         for start, stop in _chunks(n_resamples, len(members)):
             counts[members, start:stop] = _count_draws(rng, len(members), stop - start)
-    return counts[codes]
+    return counts[index]
 
 
 def evaluate_resamples(
@@ -125,12 +118,12 @@ def estimate_all(measured: Mapping[str, np.ndarray], *, confidence: float) -> di
     }
 
 
-def _count_draws(rng, n_lesions, n_resamples):
-    """Return how often each lesion is drawn; more than 255 times does not happen."""
-    drawn = rng.integers(n_lesions, size=(n_resamples, n_lesions))
-    drawn += np.arange(n_resamples)[:, None] * n_lesions
+def _count_draws(rng, n_units, n_resamples):
+    """Return how often each unit is drawn; more than 255 times does not happen."""
+    drawn = rng.integers(n_units, size=(n_resamples, n_units))
+    drawn += np.arange(n_resamples)[:, None] * n_units
     counts = np.bincount(drawn.ravel(), minlength=drawn.size)
-    return counts.reshape(n_resamples, n_lesions).T
+    return counts.reshape(n_resamples, n_units).T
 
 
 def _chunks(n_resamples, n_rows):

@@ -10,7 +10,7 @@ from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
 from lesions.evaluation.paired import mcnemar, paired_differences
 from lesions.evaluation.predictions import select_test
-from lesions.taxonomy import CODES, PROBABILITIES
+from lesions.taxonomy import class_codes, probability_columns
 
 COUNTS = ("n_images", "n_lesions")
 BOUNDS = ("low", "high")
@@ -44,7 +44,7 @@ def compare_models(
     DataFrame
         `model`; `source`, that is `measured` for the study, `on <set>` for external sets or
         `published`; `n_images`, `n_lesions`, `MEASURES`; `<measure>_low` and `<measure>_high` of
-        `SUMMARY_MEASURES`; `n_diagnoses`, how many of the seven have images; `only_predicted`, the
+        `SUMMARY_MEASURES`; `n_diagnoses`, how many classes have images; `only_predicted`, the
         dx that a collapsed model predicts for every image. The published row of a model follows its
         measured ones, other published rows are last.
     """
@@ -72,9 +72,9 @@ def compare_pairs(
     Parameters
     ----------
     predictions, calibrations
-        Model to `image_id`, `partition`, `label`, `p_akiec` to `p_vasc`; model to calibration.
+        Model to `image_id`, `partition`, `label`, `p_<code>`; model to calibration.
     labels
-        Has `image_id` and `lesion_id`.
+        Has `image_id`, `lesion_id`, and `patient_id` if patients are known.
 
     Returns
     -------
@@ -87,18 +87,19 @@ def compare_pairs(
         If the test images of two models differ.
     """
     tests = {model: select_test(t).set_index("image_id") for model, t in predictions.items()}
-    lesion_ids = labels.set_index("image_id")["lesion_id"]
+    unit_ids = labels.set_index("image_id")["patient_id" if "patient_id" in labels else "lesion_id"]
     pairs = []
     for model, other in combinations(tests, 2):
         test = tests[model]
         if not test.index.equals(tests[other].index):
             raise ValueError(f"The test images of {model} and {other} differ; run 'dvc repro'")
+        columns = probability_columns(class_codes(test))
         both = [
-            apply_calibration(tests[name][list(PROBABILITIES)].to_numpy(), calibrations[name])
+            apply_calibration(tests[name][columns].to_numpy(), calibrations[name])
             for name in (model, other)
         ]
-        actual, lesions = test["label"].to_numpy(), lesion_ids.loc[test.index].to_numpy()
-        measures = paired_differences(actual, *both, lesions, config)
+        actual, units = test["label"].to_numpy(), unit_ids.loc[test.index].to_numpy()
+        measures = paired_differences(actual, *both, units, config)
         tested = mcnemar(actual, *both)
         pairs.append({"model": model, "other": other, "measures": measures, "mcnemar": tested})
     return pairs
@@ -152,6 +153,6 @@ def _score_row(found, name):
         **{count: found[count] for count in COUNTS},
         **{measure: headline[measure]["value"] for measure in MEASURES},
         **bounds,
-        "n_diagnoses": len(CODES) - len(found["classes_without_images"]),
+        "n_diagnoses": len(found["classes"]) - len(found["classes_without_images"]),
         "only_predicted": found["only_predicted"],
     }

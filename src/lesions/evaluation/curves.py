@@ -1,6 +1,6 @@
 """Tables for plots, numbers rounded to six decimals, long curves thinned."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,15 +8,19 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from lesions.evaluation.metrics import confidence_bins
 from lesions.evaluation.predictions import check_predictions
-from lesions.evaluation.screening import TASKS, binarize
-from lesions.taxonomy import CODES, N_CLASSES
+from lesions.evaluation.screening import binarize, screening_tasks
 
-CURVES = {**{dx: (dx,) for dx in CODES}, "malignant": TASKS["malignant"]}
 N_POINTS = 200  # of a curve
 DECIMALS = 6
 
 
-def roc_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def roc_table(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    codes: Sequence[str],
+    malignant: Collection[str],
+) -> pd.DataFrame:
     """Return the ROC curve of each class against all others, and of malignant against benign.
 
     Returns
@@ -30,10 +34,16 @@ def roc_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
         false_positive_rate, sensitivity, _ = roc_curve(positive, scores)
         return {"false_positive_rate": false_positive_rate, "sensitivity": sensitivity}
 
-    return _stack_curves(labels, probabilities, curve)
+    return _stack_curves(labels, probabilities, curve, codes, malignant)
 
 
-def precision_recall_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def precision_recall_table(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    codes: Sequence[str],
+    malignant: Collection[str],
+) -> pd.DataFrame:
     """Return `dx`, `sensitivity` and `ppv` of each threshold, otherwise like `roc_table`.
 
     Thresholds ascend. The point that scikit-learn adds, PPV 1 at sensitivity 0, belongs to no
@@ -44,7 +54,7 @@ def precision_recall_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.
         ppv, sensitivity, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
         return {"sensitivity": sensitivity[:-1], "ppv": ppv[:-1]}
 
-    return _stack_curves(labels, probabilities, curve)
+    return _stack_curves(labels, probabilities, curve, codes, malignant)
 
 
 def reliability_table(
@@ -97,7 +107,7 @@ def referral_table(
     """
     labels, probabilities = check_predictions(labels, probabilities)
     order = np.argsort(-probabilities.max(axis=1), kind="stable")
-    actual = np.eye(N_CLASSES)[labels[order]]
+    actual = np.eye(probabilities.shape[1])[labels[order]]
     correct = actual * (probabilities.argmax(axis=1) == labels)[order, None]
     n_referred = np.round(np.asarray(referred) * len(labels)).astype(int)
     n_images = np.maximum(len(labels) - n_referred, 1)
@@ -112,28 +122,36 @@ def referral_table(
     return pd.DataFrame(table).round(DECIMALS)
 
 
-def confusion_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def confusion_table(
+    labels: np.ndarray, probabilities: np.ndarray, *, codes: Sequence[str]
+) -> pd.DataFrame:
     """Return `dx`, `predicted`, `n_images` and their `share` of the dx, one row per combination.
 
     The share of a dx without images is missing.
     """
     labels, probabilities = check_predictions(labels, probabilities)
-    cells = pd.MultiIndex.from_product([CODES, CODES], names=["dx", "predicted"])
-    counts = np.bincount(labels * N_CLASSES + probabilities.argmax(axis=1), minlength=len(cells))
+    cells = pd.MultiIndex.from_product([codes, codes], names=["dx", "predicted"])
+    predicted = probabilities.argmax(axis=1)
+    counts = np.bincount(labels * len(codes) + predicted, minlength=len(cells))
     table = pd.DataFrame({"n_images": counts}, index=cells).reset_index()
     table["share"] = table["n_images"] / table.groupby("dx")["n_images"].transform("sum")
     return table.round(DECIMALS)
 
 
 def _stack_curves(
-    labels: np.ndarray, probabilities: np.ndarray, curve: Callable[..., dict]
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    curve: Callable[..., dict],
+    codes: Sequence[str],
+    malignant: Collection[str],
 ) -> pd.DataFrame:
     """Return the thinned curves of all classes that have positive and negative images."""
     labels, probabilities = check_predictions(labels, probabilities)
     columns = list(curve(np.array([True, False]), np.array([1, 0])))
     tables = [pd.DataFrame(columns=["dx", *columns]).astype(dict.fromkeys(columns, float))]
-    for name, codes in CURVES.items():
-        positive, scores = binarize(labels, probabilities, codes)
+    for name, diagnoses in ({dx: [dx] for dx in codes} | screening_tasks(codes, malignant)).items():
+        columns = [codes.index(dx) for dx in diagnoses]
+        positive, scores = binarize(labels, probabilities, columns)
         if positive.any() and not positive.all():
             table = pd.DataFrame(curve(positive, scores))
             rows = np.unique(np.linspace(0, len(table) - 1, N_POINTS).round().astype(int))

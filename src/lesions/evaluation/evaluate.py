@@ -3,7 +3,7 @@
 Scores are those of the probabilities that a user gets: calibrated if the model has a temperature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,19 @@ from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
 from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.calibration.scores import score_calibration, score_prediction_sets
 from lesions.evaluation.intervals import score_images
-from lesions.evaluation.predictions import isic_submission, select_test
+from lesions.evaluation.isic_submission import isic_columns, isic_submission
+from lesions.evaluation.predictions import select_test
 from lesions.evaluation.screening import score_screening_tasks
 from lesions.evaluation.subgroups import age_bands, fill_unknown, score_leakage, score_subgroups
-from lesions.taxonomy import CODES, PROBABILITIES
+from lesions.taxonomy import class_codes, probability_columns
+
+# What the bootstrap resamples, by unit.
+RESAMPLED = {
+    "patient": "patients, each within its rarest diagnosis",
+    "lesion": "lesions, within each diagnosis",
+    "image": "images, within each diagnosis, since the metadata have no lesion ids: photographs of "
+    "one lesion could not be kept together",
+}
 
 
 def collect_test_images(
@@ -27,18 +36,19 @@ def collect_test_images(
     Parameters
     ----------
     predictions
-        `image_id`, `partition`, `label`, `p_akiec` to `p_vasc`.
+        `image_id`, `partition`, `label`, `p_<code>` of each class.
     labels
-        Has `image_id`, `label`, `lesion_id`, `age`, `sex`, `localization`, `dx_type`.
+        Has `image_id`, `label`, `lesion_id`, `age`, `sex`, `localization`, `dx_type`, and
+        `patient_id` if patients are known.
     groups, partitions
         `image_id` and `group`, `image_id` and `partition`; rows as in `labels`.
 
     Returns
     -------
     DataFrame
-        `image_id`, `p_akiec` to `p_vasc`, `label`, `lesion_id`, `sex`, `age_band`, `localization`,
-        `dx_type` (text, `unknown` if missing). If there are training images, also
-        `lesion_in_training` and `group_in_training`, bool.
+        `image_id`, `p_<code>`, `label`, `lesion_id`, `unit` (what is resampled: the patient, or the
+        lesion), `sex`, `age_band`, `localization`, `dx_type` (text, `unknown` if missing). If there
+        are training images, also `lesion_in_training` and `group_in_training`, bool.
 
     Raises
     ------
@@ -47,7 +57,7 @@ def collect_test_images(
     """
     known = _describe_images(labels, groups, partitions)
     test = select_test(predictions)
-    test = test[["image_id", *PROBABILITIES, "label"]]
+    test = test[["image_id", *probability_columns(class_codes(test)), "label"]]
     joined = test.merge(known, on=["image_id", "label"], validate="1:1")
     if len(joined) < len(test):
         raise ValueError(
@@ -61,6 +71,8 @@ def evaluate(
     table: pd.DataFrame,
     *,
     calibration: Mapping,
+    malignant: Collection[str],
+    excluded: Mapping[str, int],
     min_group_size: int,
     n_resamples: int,
     confidence: float,
@@ -73,39 +85,58 @@ def evaluate(
     ----------
     table
         The result of `collect_test_images`.
+    malignant
+        Codes of the malignant classes.
+    excluded
+        Diagnosis to number of its images, which `sets.<set>.source.exclude` left out.
     min_group_size
         Images; smaller subgroups are counted, not scored.
     """
     config = BootstrapConfig(n_resamples, confidence, calibration_bins, seed)
-    labels, lesions = table["label"].to_numpy(), table["lesion_id"].to_numpy()
-    raw = table[list(PROBABILITIES)].to_numpy()
+    labels, units = table["label"].to_numpy(), table["unit"].to_numpy()
+    codes = class_codes(table)
+    columns = probability_columns(codes)
+    raw = table[columns].to_numpy()
     probabilities = apply_calibration(raw, calibration)
-    calibrated = table.assign(**dict(zip(PROBABILITIES, probabilities.T, strict=True)))
-    weights = draw_weights(labels, lesions, n_resamples=n_resamples, seed=seed)
-    headline, classes = score_images(labels, probabilities, lesions, config, weights=weights)
-    cells = curves.confusion_table(labels, probabilities)
+    calibrated = table.assign(**dict(zip(columns, probabilities.T, strict=True)))
+    weights = draw_weights(labels, units, n_resamples=n_resamples, seed=seed)
+    of_classes = {"codes": codes, "malignant": malignant}
+    headline, classes = score_images(
+        labels, probabilities, units, config, codes=codes, weights=weights
+    )
+    n_lesions = [table.loc[labels == label, "lesion_id"].nunique() for label in range(len(codes))]
+    cells = curves.confusion_table(labels, probabilities, codes=codes)
     predicted = cells.loc[cells["n_images"] > 0, "predicted"].unique()
     referral = curves.referral_table(labels, probabilities, referred=np.arange(10) / 10)
     return {
         "n_images": len(table),
         "n_lesions": table["lesion_id"].nunique(),
+        "excluded": dict(excluded),
         "probabilities": "not calibrated" if calibration["temperature"] is None else "calibrated",
         "bootstrap": {
             "confidence": confidence,
             "n_resamples": n_resamples,
-            "resampled": "lesions, within each diagnosis",
+            "unit": _name_unit(table),
+            "resampled": RESAMPLED[_name_unit(table)],
         },
         "headline": headline,
-        "classes": classes,
-        "classes_without_images": [dx for dx in CODES if classes[dx]["n_images"] == 0],
+        "classes": {
+            dx: {"n_images": row["n_images"], "n_lesions": n, **row}
+            for n, (dx, row) in zip(n_lesions, classes.items(), strict=True)
+        },
+        "classes_without_images": [dx for dx in codes if classes[dx]["n_images"] == 0],
         "only_predicted": predicted[0] if len(predicted) == 1 else None,
         "confusion": {
             dx: rows.set_index("predicted")["n_images"].to_dict()
             for dx, rows in cells.groupby("dx", sort=False)
         },
-        "screening": score_screening_tasks(labels, probabilities, weights, confidence=confidence),
+        "screening": score_screening_tasks(
+            labels, probabilities, weights, confidence=confidence, **of_classes
+        ),
         "calibration": score_calibration(labels, raw, calibration, weights, config),
-        "conformal": score_prediction_sets(labels, probabilities, calibration, weights, config),
+        "conformal": score_prediction_sets(
+            labels, probabilities, calibration, weights, config, codes=codes
+        ),
         "referral": referral.to_dict("records"),
         "subgroups": score_subgroups(calibrated, config, min_group_size=min_group_size),
         "leakage": score_leakage(calibrated, config, min_group_size=min_group_size),
@@ -113,7 +144,11 @@ def evaluate(
 
 
 def make_tables(
-    table: pd.DataFrame, *, calibration: Mapping, calibration_bins: int
+    table: pd.DataFrame,
+    *,
+    calibration: Mapping,
+    malignant: Collection[str],
+    calibration_bins: int,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables that are written as CSV; arguments as in `evaluate`.
 
@@ -121,22 +156,28 @@ def make_tables(
     -------
     dict of str to DataFrame
         `roc`, `precision_recall`, `reliability`, `referral` and `confusion`, see
-        `lesions.evaluation.curves`; `isic_submission`, see `lesions.evaluation.predictions`.
+        `lesions.evaluation.curves`; `isic_submission`, see `lesions.evaluation.isic_submission`, if
+        the classes are those of an ISIC challenge.
     """
-    labels, raw = table["label"].to_numpy(), table[list(PROBABILITIES)].to_numpy()
+    codes, labels = class_codes(table), table["label"].to_numpy()
+    raw = table[probability_columns(codes)].to_numpy()
+    of_classes = {"codes": codes, "malignant": malignant}
     probabilities = apply_calibration(raw, calibration)
     compared = {"raw": raw}
     if calibration["temperature"] is not None:
         compared["calibrated"] = probabilities
     referral = curves.referral_table(labels, probabilities, referred=np.arange(100) / 100)
-    return {
-        "roc": curves.roc_table(labels, probabilities),
-        "precision_recall": curves.precision_recall_table(labels, probabilities),
+    tables = {
+        "roc": curves.roc_table(labels, probabilities, **of_classes),
+        "precision_recall": curves.precision_recall_table(labels, probabilities, **of_classes),
         "reliability": curves.reliability_table(labels, compared, n_bins=calibration_bins),
         "referral": referral.drop(columns="n_images"),
-        "confusion": curves.confusion_table(labels, probabilities),
-        "isic_submission": isic_submission(table["image_id"], probabilities),
+        "confusion": curves.confusion_table(labels, probabilities, codes=codes),
     }
+    if isic_columns(codes):
+        submission = isic_submission(table["image_id"], probabilities, codes=codes)
+        tables["isic_submission"] = submission
+    return tables
 
 
 def _describe_images(labels, groups, partitions):
@@ -148,6 +189,7 @@ def _describe_images(labels, groups, partitions):
                 "'dvc repro'"
             )
     known = labels[["image_id", "label", "lesion_id"]].assign(
+        unit=labels["patient_id" if "patient_id" in labels else "lesion_id"],
         sex=fill_unknown(labels["sex"]),
         age_band=age_bands(labels["age"]),
         localization=fill_unknown(labels["localization"]),
@@ -158,3 +200,10 @@ def _describe_images(labels, groups, partitions):
         for name, units in (("lesion", labels["lesion_id"]), ("group", groups["group"])):
             known[f"{name}_in_training"] = units.isin(units[is_train]).to_numpy()
     return known
+
+
+def _name_unit(table):
+    """Return what is resampled: `patient`, `lesion`, or `image` if each is its own lesion."""
+    if not table["unit"].equals(table["lesion_id"].rename("unit")):
+        return "patient"
+    return "image" if (table["lesion_id"] == table["image_id"]).all() else "lesion"

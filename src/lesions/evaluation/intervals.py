@@ -1,8 +1,10 @@
 """All measures of a set of images with their intervals, over all classes and for each.
 
-A class with one or two lesions hardly differs from one resample to the next, so that its interval
+A class with one or two units hardly differs from one resample to the next, so that its interval
 would be far too narrow: neither that class nor any mean over classes has one.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,18 +15,18 @@ from lesions.evaluation.bootstrap import (
     evaluate_resamples,
 )
 from lesions.evaluation.metrics import CLASS_MEASURES, MEASURES, compute_measures
-from lesions.taxonomy import CODES
 
-MIN_LESIONS = 3  # in each class that has images, for an interval of a mean over classes
+MIN_UNITS = 3  # in each class that has images, for an interval of a mean over classes
 NO_INTERVAL = {"low": None, "high": None}
 
 
 def score_images(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    lesions: np.ndarray,
+    units: np.ndarray,
     config: BootstrapConfig,
     *,
+    codes: Sequence[str],
     weights: np.ndarray | None = None,
 ) -> tuple[dict, dict]:
     """Return estimates of all measures.
@@ -34,23 +36,22 @@ def score_images(
     headline : dict
         `lesions.evaluation.metrics.MEASURES` to estimate.
     classes : dict
-        dx to `n_images`, `n_lesions` and, for `CLASS_MEASURES`, estimates.
+        dx to `n_images` and, for `CLASS_MEASURES`, estimates.
     """
     labels = np.asarray(labels)
     if weights is None:
-        weights = draw_weights(labels, lesions, n_resamples=config.n_resamples, seed=config.seed)
+        weights = draw_weights(labels, units, n_resamples=config.n_resamples, seed=config.seed)
     measured = measure_resamples(labels, probabilities, weights, config)
     headline = estimate_all({n: measured[n] for n in MEASURES}, confidence=config.confidence)
-    for name in measures_without_interval(labels, lesions):
+    for name in measures_without_interval(labels, units):
         headline[name] |= NO_INTERVAL
     classes = {}
-    for label, dx in enumerate(CODES):
+    for label, dx in enumerate(codes):
         of_class = {name: measured[name][label] for name in CLASS_MEASURES}
         found = estimate_all(of_class, confidence=config.confidence)
-        n_lesions = len(np.unique(np.asarray(lesions)[labels == label]))
-        if n_lesions < MIN_LESIONS:
+        if len(np.unique(np.asarray(units)[labels == label])) < MIN_UNITS:
             found = {name: row | NO_INTERVAL for name, row in found.items()}
-        classes[dx] = {"n_images": int(np.sum(labels == label)), "n_lesions": n_lesions, **found}
+        classes[dx] = {"n_images": int(np.sum(labels == label)), **found}
     return headline, classes
 
 
@@ -64,9 +65,9 @@ def measure_resamples(
     )
 
 
-def measures_without_interval(labels: np.ndarray, lesions: np.ndarray) -> list[str]:
-    """Return the means over classes if a class with images has under `MIN_LESIONS` lesions."""
-    labels, lesions = np.asarray(labels), np.asarray(lesions)
-    if all(len(np.unique(lesions[labels == n])) >= MIN_LESIONS for n in np.unique(labels)):
+def measures_without_interval(labels: np.ndarray, units: np.ndarray) -> list[str]:
+    """Return the means over classes if a class with images has under `MIN_UNITS` units."""
+    labels, units = np.asarray(labels), np.asarray(units)
+    if all(len(np.unique(units[labels == n])) >= MIN_UNITS for n in np.unique(labels)):
         return []
     return ["balanced_accuracy", *(name for name in MEASURES if name.endswith("_macro"))]

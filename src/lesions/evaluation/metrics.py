@@ -12,7 +12,6 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lesions.evaluation.predictions import check_predictions
-from lesions.taxonomy import N_CLASSES
 
 AVERAGED_MEASURES = tuple(
     f"{measure}_{average}"
@@ -45,8 +44,8 @@ def compute_measures(
         `MEASURES`, each `(n_resamples,)`: those of `overall_measures`; `roc_auc_macro` and
         `average_precision_macro`, means over the classes with positive and negative images;
         `brier`, the mean of `brier_scores`; `calibration_error`, see `calibration_errors`.
-        `CLASS_MEASURES`, each `(7, n_resamples)`, one versus rest: those of `class_measures`;
-        `roc_auc` and `average_precision` of `WeightedRocCurve`.
+        `CLASS_MEASURES`, each `(n_classes, n_resamples)`, one versus rest: those of
+        `class_measures`; `roc_auc` and `average_precision` of `WeightedRocCurve`.
 
     Raises
     ------
@@ -54,9 +53,11 @@ def compute_measures(
         If labels or probabilities are invalid, see `check_predictions`.
     """
     labels, probabilities = check_predictions(labels, probabilities)
-    matrices = confusion_matrices(labels, probabilities.argmax(axis=1), weights)
-    areas = np.full((2, N_CLASSES, weights.shape[1]), np.nan)
-    for label in range(N_CLASSES):
+    n_classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    matrices = confusion_matrices(labels, predicted, weights, n_classes=n_classes)
+    areas = np.full((2, n_classes, weights.shape[1]), np.nan)
+    for label in range(n_classes):
         positive = labels == label
         if positive.any() and not positive.all():
             curve = WeightedRocCurve(positive, probabilities[:, label], weights)
@@ -77,15 +78,21 @@ def compute_measures(
 
 
 def confusion_matrices(
-    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray, *, n_classes: int
 ) -> np.ndarray:
-    """Return the confusion matrix of every resample, `(7, 7, n_resamples)`; rows are the labels."""
-    sums = _sum_by_bin(labels * N_CLASSES + predicted, weights, n_bins=N_CLASSES**2)
-    return sums.reshape(N_CLASSES, N_CLASSES, -1)
+    """Return the confusion matrix of every resample, `(n_classes, n_classes, n_resamples)`.
+
+    Rows are the labels.
+    """
+    sums = _sum_by_bin(labels * n_classes + predicted, weights, n_bins=n_classes**2)
+    return sums.reshape(n_classes, n_classes, -1)
 
 
 def class_measures(matrices: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the measures of each class that need only confusion matrices, `(7, n_resamples)`."""
+    """Return the measures of each class that need only confusion matrices.
+
+    Each is `(n_classes, n_resamples)`.
+    """
     tp = np.einsum("iir->ir", matrices)
     fn = matrices.sum(axis=1) - tp
     fp = matrices.sum(axis=0) - tp
@@ -129,10 +136,10 @@ def overall_measures(matrices: np.ndarray) -> dict[str, np.ndarray]:
 def brier_scores(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the Brier score of each image, float64 `(n_images,)`, from 0 (best) to 2.
 
-    It is the sum of (p - 1)² for the image's class and p² for the six others (Brier, Mon Weather
+    It is the sum of (p - 1)² for the image's class and p² for every other (Brier, Mon Weather
     Rev 78:1-3, 1950).
     """
-    return np.square(probabilities - np.eye(N_CLASSES)[labels]).sum(axis=1)
+    return np.square(probabilities - np.eye(probabilities.shape[1])[labels]).sum(axis=1)
 
 
 def calibration_errors(
@@ -207,6 +214,24 @@ class WeightedRocCurve:
         n_predicted = self.true_positives + self.false_positives
         precision = self.true_positives / np.maximum(n_predicted, 1e-12)
         return divide(np.einsum("ir,ir->r", self._added, precision), self.n_positive)
+
+    def partial_auc(self, sensitivity: float) -> np.ndarray:
+        """Return the area between the ROC curve and the line of this sensitivity.
+
+        It is from 0 to 1 - `sensitivity`. A threshold above all others, and ties, count as in
+        `roc_auc` (the ISIC 2024 challenge's score is the area above a sensitivity of 0.80).
+        """
+        reached = np.concatenate([np.zeros((1, self._added.shape[1])), self.true_positives])
+        reached = divide(reached, self.n_positive)
+        # Between two points of the curve, which is straight there, only what is above counts.
+        low, high = np.maximum(reached[:-1], sensitivity), np.maximum(reached[1:], sensitivity)
+        false = divide(self.false_positives, self.n_negative)
+        before = divide(self.false_positives - self._tied, self.n_negative)
+        step = reached[1:] - reached[:-1]
+        slope = np.divide(false - before, step, out=np.zeros_like(step), where=step > 0)
+        start = before + (low - reached[:-1]) * slope
+        end = before + (high - reached[:-1]) * slope
+        return ((1 - (start + end) / 2) * (high - low)).sum(axis=0)
 
     def sensitivity_at(self, specificity: float) -> np.ndarray:
         """Return the largest sensitivity of the thresholds with at least this specificity."""

@@ -17,7 +17,7 @@ def paired_differences(
     labels: np.ndarray,
     probabilities: np.ndarray,
     others: np.ndarray,
-    lesions: np.ndarray,
+    units: np.ndarray,
     config: BootstrapConfig,
 ) -> dict[str, dict]:
     """Return the differences between two models with intervals of a paired bootstrap.
@@ -34,13 +34,13 @@ def paired_differences(
     -------
     dict of str to dict
         `SUMMARY_MEASURES` to `difference`, `low`, `high` and `real`: whether the interval excludes
-        0. Undefined numbers are None, `real` is then false. With few lesions, means over classes
+        0. Undefined numbers are None, `real` is then false. With few units, means over classes
         have no interval, see `lesions.evaluation.intervals`.
     """
-    weights = draw_weights(labels, lesions, n_resamples=config.n_resamples, seed=config.seed)
+    weights = draw_weights(labels, units, n_resamples=config.n_resamples, seed=config.seed)
     first = measure_resamples(labels, probabilities, weights, config)
     second = measure_resamples(labels, others, weights, config)
-    differences, excluded = {}, measures_without_interval(labels, lesions)
+    differences, excluded = {}, measures_without_interval(labels, units)
     for name in SUMMARY_MEASURES:
         found = estimate(first[name] - second[name], confidence=config.confidence)
         if name in excluded:

@@ -1,14 +1,11 @@
-"""Tables of predictions: select, check and rank them, and write them for the ISIC challenge."""
+"""Tables of predictions: select, check and rank them."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from lesions.taxonomy import CODES, N_CLASSES
-
-TOLERANCE = 1e-4  # of a row's sum; seven probabilities of six decimals are off by at most 3.5e-6
-# Classes of the ISIC 2018 challenge, task 3, in the order of its files:
-# https://challenge.isic-archive.com/data/#2018
-ISIC_COLUMNS = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
+TOLERANCE = 1e-4  # of a row's sum; a hundred probabilities of six decimals are off by at most 5e-5
 
 
 def select_test(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -25,19 +22,19 @@ def select_test(predictions: pd.DataFrame) -> pd.DataFrame:
 def check_predictions(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return checked labels, int `(n_images,)`, and probabilities, float64 `(n_images, 7)`.
+    """Return checked labels `(n_images,)` and probabilities, float64 `(n_images, n_classes)`.
 
     Raises
     ------
     ValueError
-        If a shape is wrong, there is no image, a label is not one of 0 to 6, or a row has a
-        probability outside 0 to 1 or does not sum to 1; rows are counted from 0.
+        If a shape is wrong, there is no image, a label is not the position of a column, or a row
+        has a probability outside 0 to 1 or does not sum to 1; rows are counted from 0.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
-    if probabilities.ndim != 2 or probabilities.shape[1] != N_CLASSES or not len(probabilities):
+    if probabilities.ndim != 2 or probabilities.shape[1] < 2 or not len(probabilities):
         raise ValueError(
-            f"Probabilities have the shape {probabilities.shape}; expected (n_images, {N_CLASSES}) "
-            f"with at least one image and a column for each of {', '.join(CODES)}"
+            f"Probabilities have the shape {probabilities.shape}; expected (n_images, n_classes) "
+            "with at least one image and two classes"
         )
     if labels.shape != probabilities.shape[:1]:
         raise ValueError(
@@ -46,7 +43,9 @@ def check_predictions(
         )
     sums = probabilities.sum(axis=1)
     in_range = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
-    _check_rows(np.isin(labels, range(N_CLASSES)), labels, "label is not an integer from 0 to 6")
+    last = probabilities.shape[1] - 1
+    is_class = np.isin(labels, range(last + 1))
+    _check_rows(is_class, labels, f"label is not an integer from 0 to {last}")
     _check_rows(in_range, probabilities, "probability is not finite or not from 0 to 1")
     _check_rows(
         np.abs(sums - 1) <= TOLERANCE, sums, f"sum of probabilities is not 1 (within {TOLERANCE:g})"
@@ -54,13 +53,17 @@ def check_predictions(
     return labels.astype(int), probabilities
 
 
-def rank_mistakes(test: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+def rank_mistakes(
+    test: pd.DataFrame, probabilities: np.ndarray, *, codes: Sequence[str]
+) -> pd.DataFrame:
     """Return the misclassified images, those with the highest predicted probabilities first.
 
     Parameters
     ----------
     test
         `image_id` and `label`; rows as in `probabilities`.
+    codes
+        The class of each column of `probabilities`.
 
     Returns
     -------
@@ -69,9 +72,9 @@ def rank_mistakes(test: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame
         order, then by `image_id`.
     """
     labels, probabilities = check_predictions(test["label"], probabilities)
-    predicted, codes = probabilities.argmax(axis=1), np.array(CODES)
+    predicted, names = probabilities.argmax(axis=1), np.array(codes)
     table = test[["image_id"]].assign(
-        dx=codes[labels], predicted=codes[predicted], probability=probabilities.max(axis=1)
+        dx=names[labels], predicted=names[predicted], probability=probabilities.max(axis=1)
     )
     return table[labels != predicted].sort_values(
         ["probability", "image_id"], ascending=[False, True], ignore_index=True
@@ -84,21 +87,6 @@ def describe_mistakes(n_mistakes: int, n_images: int, *, n_shown: int) -> str:
         return f"no mistakes among {n_images:,} test images"
     wrong = f"{n_mistakes:,} mistake{'s' if n_mistakes > 1 else ''} among {n_images:,} test images"
     return f"the {n_shown} most confident of {wrong}" if n_shown < n_mistakes else wrong
-
-
-def isic_submission(image_ids: pd.Series, probabilities: np.ndarray) -> pd.DataFrame:
-    """Return predictions in the format of the ISIC 2018 challenge, task 3.
-
-    The challenge's own score is balanced accuracy.
-
-    Returns
-    -------
-    DataFrame
-        `image`, then `ISIC_COLUMNS`, probabilities rounded to six decimals.
-    """
-    table = pd.DataFrame(probabilities, columns=[dx.upper() for dx in CODES])[list(ISIC_COLUMNS)]
-    table.insert(0, "image", image_ids.to_numpy())
-    return table.round(6)
 
 
 def _check_rows(good, values, fault):

@@ -1,9 +1,9 @@
-"""Two screening tasks: melanoma against all else, and malignant against benign.
+"""Screening tasks: each malignant class against all others, and malignant against benign.
 
 The score of an image is the sum of the probabilities of the task's positive diagnoses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -11,20 +11,36 @@ from lesions.evaluation.bootstrap import estimate_all, evaluate_resamples
 from lesions.evaluation.intervals import NO_INTERVAL
 from lesions.evaluation.metrics import WeightedRocCurve
 from lesions.evaluation.predictions import check_predictions
-from lesions.taxonomy import LABELS
 
-TASKS = {"melanoma": ("mel",), "malignant": ("akiec", "bcc", "mel")}
-# The largest sensitivity among the thresholds whose specificity is at least 0.90; and so on.
-SENSITIVITY_AT = {"sensitivity_at_90_specificity": 0.90, "sensitivity_at_95_specificity": 0.95}
-SPECIFICITY_AT = {"specificity_at_90_sensitivity": 0.90, "specificity_at_95_sensitivity": 0.95}
-TASK_MEASURES = ("roc_auc", "average_precision", *SENSITIVITY_AT, *SPECIFICITY_AT)
+# The largest sensitivity among the thresholds whose specificity is at least 0.80; and so on.
+SENSITIVITY_AT = {f"sensitivity_at_{rate}_specificity": rate / 100 for rate in (80, 90, 95)}
+SPECIFICITY_AT = {f"specificity_at_{rate}_sensitivity": rate / 100 for rate in (90, 95)}
+# The score of the ISIC 2024 challenge: the area between the ROC curve and this sensitivity.
+PARTIAL_AUC_ABOVE = 0.80
+TASK_MEASURES = ("roc_auc", "partial_auc", "average_precision", *SENSITIVITY_AT, *SPECIFICITY_AT)
 MIN_BEYOND = 5  # images that may be beyond an operating point, for it to have an interval
 
 
+def screening_tasks(codes: Sequence[str], malignant: Collection[str]) -> dict[str, list[str]]:
+    """Return the positive diagnoses of each task.
+
+    A task is a malignant code, or `malignant`: all of them, if there are several and a benign one.
+    """
+    positive = [dx for dx in codes if dx in malignant]
+    tasks = {dx: [dx] for dx in positive}
+    return tasks | {"malignant": positive} if 1 < len(positive) < len(codes) else tasks
+
+
 def score_screening_tasks(
-    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, *, confidence: float
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    weights: np.ndarray,
+    *,
+    codes: Sequence[str],
+    malignant: Collection[str],
+    confidence: float,
 ) -> dict[str, dict]:
-    """Return ROC AUC, average precision and four operating points of each task.
+    """Return `TASK_MEASURES` of each of the `screening_tasks`.
 
     Operating points are chosen on these same images: on others, their thresholds reach the stated
     rate only approximately.
@@ -38,8 +54,9 @@ def score_screening_tasks(
     """
     labels, probabilities = check_predictions(labels, probabilities)
     found = {}
-    for task, codes in TASKS.items():
-        positive, scores = binarize(labels, probabilities, codes)
+    for task, diagnoses in screening_tasks(codes, malignant).items():
+        columns = [codes.index(dx) for dx in diagnoses]
+        positive, scores = binarize(labels, probabilities, columns)
         counts = {"n_positive": int(positive.sum()), "n_negative": int((~positive).sum())}
         measured = dict.fromkeys(TASK_MEASURES, np.array([np.nan]))
         if all(counts.values()):
@@ -49,18 +66,17 @@ def score_screening_tasks(
         estimates = estimate_all(measured, confidence=confidence)
         for name in _points_at_the_edge(**counts):
             estimates[name] |= NO_INTERVAL
-        found[task] = {"positive": list(codes), **counts, **estimates}
+        found[task] = {"positive": diagnoses, **counts, **estimates}
     return found
 
 
 def binarize(
-    labels: np.ndarray, probabilities: np.ndarray, codes: Sequence[str]
+    labels: np.ndarray, probabilities: np.ndarray, columns: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each image has one of the diagnoses, and the sum of their probabilities.
+    """Return whether each image has one of the classes, and the sum of their probabilities.
 
     The sum is rounded to twelve decimals: floating-point sums that should be equal are not.
     """
-    columns = [LABELS[dx] for dx in codes]
     return np.isin(labels, columns), probabilities[:, columns].sum(axis=1).round(12)
 
 
@@ -71,6 +87,7 @@ def task_measures(
     curve = WeightedRocCurve(positive, scores, weights)
     return {
         "roc_auc": curve.roc_auc(),
+        "partial_auc": curve.partial_auc(PARTIAL_AUC_ABOVE),
         "average_precision": curve.average_precision(),
         **{name: curve.sensitivity_at(rate) for name, rate in SENSITIVITY_AT.items()},
         **{name: curve.specificity_at(rate) for name, rate in SPECIFICITY_AT.items()},

@@ -1,9 +1,9 @@
 """Scores by sex, age, localization, type of confirmation, and overlap with training images.
 
 Macro means of a subgroup, balanced accuracy included, are over the classes present in it. These
-differ between subgroups, so read a mean beside its list of classes. Lesions are resampled within
-the subgroup. `table` has `label`, `lesion_id` and `p_akiec` to `p_vasc`, one row per image. Groups
-of fewer than `min_group_size` images are counted, not scored.
+differ between subgroups, so read a mean beside its list of classes. Units are resampled within the
+subgroup. `table` has `label`, `lesion_id`, `unit` and `p_<code>`, one row per image. Groups of
+fewer than `min_group_size` images are counted, not scored.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.intervals import score_images
-from lesions.taxonomy import CODES, PROBABILITIES
+from lesions.taxonomy import class_codes, probability_columns
 
 SUBGROUPS = ("sex", "age_band", "localization", "dx_type")
 UNKNOWN = "unknown"
@@ -104,11 +104,12 @@ def _score_side(rows, config, min_group_size):
 
 def _score(rows, config):
     """Return counts, classes present and headline estimates; and the classes' estimates."""
-    labels, lesions = rows["label"].to_numpy(), rows["lesion_id"].to_numpy()
-    probabilities = rows[list(PROBABILITIES)].to_numpy()
-    headline, classes = score_images(labels, probabilities, lesions, config)
+    codes, labels = class_codes(rows), rows["label"].to_numpy()
+    probabilities = rows[probability_columns(codes)].to_numpy()
+    units = rows["unit"].to_numpy()
+    headline, classes = score_images(labels, probabilities, units, config, codes=codes)
     counts = {"n_images": len(rows), "n_lesions": rows["lesion_id"].nunique()}
-    present = [CODES[label] for label in np.unique(labels)]
+    present = [codes[label] for label in np.unique(labels)]
     return {**counts, "classes": present, **headline}, classes
 
 

@@ -1,4 +1,4 @@
-"""Fixed texts: the disclaimer, names of diagnoses, captions, caveats, what a split means.
+"""Fixed texts: the disclaimer, captions, caveats, what a split means.
 
 Stages that draw figures import this module, so it imports nothing but the standard library.
 """
@@ -6,17 +6,6 @@ Stages that draw figures import this module, so it imports nothing but the stand
 from collections.abc import Mapping
 
 DISCLAIMER = "Research software, not a medical device: do not base any diagnosis on it."
-
-# Tschandl, Rosendahl, Kittler, Sci Data 5:180161, 2018, Table 1.
-DIAGNOSES = {
-    "akiec": "actinic keratosis or Bowen's disease",
-    "bcc": "basal cell carcinoma",
-    "bkl": "benign keratosis-like lesion",
-    "df": "dermatofibroma",
-    "mel": "melanoma",
-    "nv": "melanocytic naevus",
-    "vasc": "vascular lesion",
-}
 
 # Captions of photographs and caveats of scores, by `sets.<set>.source.kind` of params.yaml.
 KINDS = ("synthetic", "folder", "dataverse", "url", "kaggle", "medmnist")
@@ -28,6 +17,9 @@ CAVEATS = dict.fromkeys(KINDS, "") | {
     "medmnist": "DermaMNIST has no lesion ids: a lesion may be in both training and test.",
 }
 
+NO_LESIONS = (
+    "The metadata have no lesion ids: photographs of one lesion could not be kept together."
+)
 # What a split means, by `sets.study.split.by`.
 SPLITS = {
     "image": "Images were split at random, so photographs of one lesion can be in both train and "
@@ -39,11 +31,26 @@ SPLITS = {
     "column": "The metadata column `{column}` assigns every image to a partition; the pipeline "
     "split nothing itself.",
 }
+# The same where the metadata name patients, or no lesions.
+SPLITS_OF_PATIENTS = SPLITS | {
+    "group": "All photographs of a patient are in the same partition, and so are near-duplicates "
+    "that the audit found.",
+}
+SPLITS_WITHOUT_LESIONS = SPLITS | {
+    "lesion": "The metadata have no lesion ids: every photograph counts as its own lesion, and "
+    "photographs of one lesion can be in both train and test.",
+    "group": "The metadata have no lesion ids: photographs of one lesion are in the same partition "
+    "only where the audit found them to be near-duplicates.",
+}
 
 
-def describe_split(split: Mapping) -> str:
-    """Return what `sets.study.split` of params.yaml means, and the fold if there is one."""
-    text = SPLITS[split["by"]].format_map(split)
+def describe_split(split: Mapping, *, unit: str) -> str:
+    """Return what `sets.study.split` of params.yaml means, and the fold if there is one.
+
+    `unit` is `bootstrap.unit` of an evaluation: `patient`, `lesion`, or `image` without lesion ids.
+    """
+    texts = {"patient": SPLITS_OF_PATIENTS, "lesion": SPLITS, "image": SPLITS_WITHOUT_LESIONS}
+    text = texts[unit][split["by"]].format_map(split)
     if split.get("folds"):
         text += f" The test partition is fold {split['fold'] + 1} of {split['folds']}."
     return text

@@ -12,13 +12,12 @@ import pandas as pd
 from pandas.api.types import is_integer_dtype, is_numeric_dtype
 
 from lesions.report.wording import key_in_words
-from lesions.taxonomy import CODES
 
 INK, SOFT, ACCENT, ON_ACCENT, PANEL = (
     f"var(--{name})" for name in ("ink", "soft", "accent", "on-accent", "panel")
 )
-DX_COLOURS = {dx: f"var(--{dx})" for dx in CODES} | {"malignant": INK}
 N_COLOURS = 7  # --model-1 to --model-7; further models start again
+MAX_DX_COLOURS = 8  # --dx-1 to --dx-8; with more diagnoses, each has a panel of its own
 DECIMALS = 4  # of what is drawn
 UNIT = alt.Scale(domain=[0, 1])
 SUMMARY = {
@@ -34,7 +33,17 @@ def model_colours(models: Sequence[str]) -> dict[str, str]:
     return {model: f"var(--model-{i % N_COLOURS + 1})" for i, model in enumerate(models)}
 
 
-def cohort_bars(table: pd.DataFrame) -> dict:
+def dx_colours(codes: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each diagnosis, of which no two are alike to a colour-blind reader.
+
+    With more than `MAX_DX_COLOURS` diagnoses all have one colour, and charts draw them apart.
+    """
+    if len(codes) > MAX_DX_COLOURS:
+        return dict.fromkeys(codes, ACCENT)
+    return {dx: f"var(--dx-{i})" for i, dx in enumerate(codes, start=1)}
+
+
+def cohort_bars(table: pd.DataFrame, colours: Mapping[str, str]) -> dict:
     """Return bars of `n_images` by `value`, in the order of the table, stacked by `dx`."""
     values = table["value"].unique().tolist()
     rows = table.loc[table["n_images"] > 0, ["value", "dx", "n_images"]]
@@ -42,23 +51,24 @@ def cohort_bars(table: pd.DataFrame) -> dict:
     chart = chart.encode(
         alt.Y("value:N", scale=alt.Scale(domain=values), title=None),
         alt.X("n_images:Q", title="images"),
-        _colour("dx", DX_COLOURS),
-        alt.Order("dx:O"),
+        _colour("dx", colours),
+        alt.Order("order:Q"),
     )
+    chart = chart.transform_calculate(order=f"indexof({list(colours)}, datum.dx)")
     return _specify(chart, height=17 * len(values))
 
 
-def balance_bars(table: pd.DataFrame) -> dict:
+def balance_bars(table: pd.DataFrame, colours: Mapping[str, str]) -> dict:
     """Return bars of `n_images` by `dx`, of the `rows` `train` (faint) and `resampled`."""
     steps = ["train", "resampled"]
     opacity = alt.Scale(domain=steps, range=[0.4, 1])
     chart = _chart(table[["dx", "rows", "n_images"]]).mark_bar()
     chart = chart.encode(
-        alt.Y("dx:N", sort=CODES, title=None),
+        alt.Y("dx:N", sort=list(colours), title=None),
         alt.YOffset("rows:N", sort=steps),
         alt.X("n_images:Q", title="training images"),
         alt.FillOpacity("rows:O", scale=opacity, legend=None),
-        _colour("dx", DX_COLOURS),
+        _colour("dx", colours),
     )
     return _specify(chart, height=12 * len(table))
 
@@ -77,12 +87,21 @@ def learning_curves(table: pd.DataFrame, measure: str, colours: Mapping[str, str
     return _specify(chart, height=280)
 
 
-def threshold_curves(table: pd.DataFrame, x: str, y: str, *, chance: bool) -> dict:
-    """Return a curve through the rows of each `dx`; `chance` adds the diagonal."""
+def threshold_curves(
+    table: pd.DataFrame, x: str, y: str, colours: Mapping[str, str], *, chance: bool
+) -> dict:
+    """Return a curve through the rows of each `dx`; `chance` adds the diagonal.
+
+    With more than `MAX_DX_COLOURS` diagnoses, each has a panel, without the diagonal.
+    """
+    colours = {"malignant": INK, **colours}  # the task, unless a class has that code
     dashed = alt.condition("datum.dx == 'malignant'", alt.value([5, 3]), alt.value([1, 0]))
     axes = _unit(alt.X, x), _unit(alt.Y, y, title="PPV" if y == "ppv" else None)
     chart = _chart(table[["dx", x, y]]).mark_line(strokeWidth=1.75, clip=True, order=False)
-    chart = chart.encode(*axes, _colour("dx", DX_COLOURS), strokeDash=dashed)
+    chart = chart.encode(*axes, _colour("dx", colours), strokeDash=dashed)
+    if len(colours) > MAX_DX_COLOURS + 1:
+        panels = alt.Facet("dx:N", sort=list(colours), title=None)
+        return _to_dict(chart.properties(width=130, height=130).facet(panels, columns=4))
     return _specify(alt.layer(*[_diagonal(x, y, axes)] * chance, chart), height=270)
 
 
@@ -112,18 +131,19 @@ def referral_curves(table: pd.DataFrame, measure: str, colours: Mapping[str, str
 
 def confusion_matrix(table: pd.DataFrame) -> dict:
     """Return `n_images` by `dx` and `predicted`, shaded by their `share` of the `dx`."""
+    codes = table["dx"].unique().tolist()
     bare = alt.Axis(ticks=False, domain=False, labelAngle=0)
     shade = alt.Scale(domain=[0, 1], range=[0.05, 1])
     legible = alt.condition("datum.share > 0.55", alt.value(ON_ACCENT), alt.value(INK))
     base = _chart(table[["dx", "predicted", "n_images", "share"]]).encode(
-        alt.Y("dx:N", sort=CODES, axis=bare, title="diagnosis"),
-        alt.X("predicted:N", sort=CODES, axis=bare),
+        alt.Y("dx:N", sort=codes, axis=bare, title="diagnosis"),
+        alt.X("predicted:N", sort=codes, axis=bare),
     )
     cells = base.mark_rect(fill=ACCENT, stroke=PANEL, strokeWidth=2)
     cells = cells.encode(alt.FillOpacity("share:Q", scale=shade, legend=None))
     numbers = base.transform_filter("datum.n_images > 0").mark_text(fontSize=11)
     numbers = numbers.encode(alt.Text("n_images:Q", format=","), color=legible)
-    return _specify(cells + numbers, height=300)
+    return _specify(cells + numbers, height=max(300, 30 * len(codes)))
 
 
 def interval_charts(
@@ -207,7 +227,11 @@ def _chart(rows):
 def _specify(chart, *, height):
     """Return a chart of a height in px, as wide as its box, as JSON."""
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-    chart = chart.properties(width="container", height=height, autosize=fit)
+    return _to_dict(chart.properties(width="container", height=height, autosize=fit))
+
+
+def _to_dict(chart):
+    """Return a chart as JSON."""
     with alt.data_transformers.enable(consolidate_datasets=False), alt.theme.enable("none"):
         return chart.to_dict()
 

@@ -4,12 +4,11 @@ Its content follows Mitchell et al., "Model cards for model reporting", FAT* 201
 read from the study's own files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from lesions.report.wording import key_in_words, render_template
-from lesions.taxonomy import CODES
 
 
 def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
@@ -31,12 +30,13 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         describe_machines,
         find_least_sensitive,
         find_undercovered,
+        most_confused,
     ]
     # Markdown needs no escaping.
     return render_template(template, inputs, autoescape=False, filters=filters, settings=settings)
 
 
-def count_dx_types(labels: pd.DataFrame) -> pd.DataFrame:
+def count_dx_types(labels: pd.DataFrame, codes: Sequence[str]) -> pd.DataFrame:
     """Count how the diagnoses of `labels` were made.
 
     Returns
@@ -49,7 +49,7 @@ def count_dx_types(labels: pd.DataFrame) -> pd.DataFrame:
     counts = pd.crosstab(labels["dx"], kinds)
     order = sorted(counts.columns, key=lambda kind: (-counts[kind].sum(), kind))
     table = labels.groupby("dx").agg(n_images=("dx", "size"), n_lesions=("lesion_id", "nunique"))
-    table = table.join(counts[order]).reindex(CODES, fill_value=0)
+    table = table.join(counts[order]).reindex(codes, fill_value=0)
     return pd.concat([table, table.sum().to_frame("all").T])
 
 
@@ -71,6 +71,12 @@ def find_least_sensitive(classes: Mapping[str, Mapping]) -> list[str]:
     """Return the diagnoses with the lowest sensitivity, of those that have images."""
     found = {dx: row["sensitivity"]["value"] for dx, row in classes.items() if row["n_images"]}
     return [dx for dx, value in found.items() if value == min(found.values())]
+
+
+def most_confused(row: Mapping[str, int], dx: str) -> str | None:
+    """Return the wrong prediction that most images of a diagnosis got; None if there is none."""
+    wrong = {predicted: n for predicted, n in row.items() if predicted != dx and n}
+    return max(wrong, key=wrong.get, default=None)
 
 
 def find_undercovered(sets: Mapping, coverage: float) -> list[str]:

@@ -49,6 +49,7 @@ def render(
         settings_text=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True),
         fingerprints=fingerprints,
         colours=colours,
+        dx_colours=charts.dx_colours(settings["classes"]["codes"]),
         charts=charts,
         interval_charts=charts.interval_charts(inputs["details"], colours),
         library=_bundle_vega(),

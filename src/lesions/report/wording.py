@@ -6,7 +6,6 @@ import jinja2
 import pandas as pd
 
 from lesions.report import captions
-from lesions.taxonomy import N_CLASSES
 
 MISSING = "–"
 # Columns of the table of scores, and those that are one score with its interval.
@@ -44,10 +43,16 @@ def key_in_words(name: str) -> str:
     return name.removeprefix("n_").replace("_", " ")
 
 
-def in_prose(names: Sequence[str]) -> str:
+def in_prose(names: Sequence[str], conjunction: str = "and") -> str:
     """Write a list as prose: `a, b and c`."""
     *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {conjunction} {last}" if most else last
+
+
+def in_words(n: int) -> str:
+    """Write a small number as a word: `seven`."""
+    words = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[n - 2] if 2 <= n <= 10 else f"{n:,}"
 
 
 def in_text(value) -> str:
@@ -68,7 +73,9 @@ def name_model(model: str, only_predicted: str | None) -> str:
     return model if pd.isna(only_predicted) else f"{model} (predicts only {only_predicted})"
 
 
-def to_markdown(table: pd.DataFrame, *, note: str = "", columns: Sequence[str] = COLUMNS) -> str:
+def to_markdown(
+    table: pd.DataFrame, *, n_classes: int, note: str = "", columns: Sequence[str] = COLUMNS
+) -> str:
     """Write the comparison of all models as a table in Markdown, with `note` below it.
 
     `table` is as from `lesions.evaluation.comparison.compare_models`; `columns` are of `COLUMNS` or
@@ -78,8 +85,8 @@ def to_markdown(table: pd.DataFrame, *, note: str = "", columns: Sequence[str] =
     lines = [columns, ["---"] * 2 + ["---:"] * (len(columns) - 2)]
     for row in table.to_dict("records"):
         n_images = MISSING if pd.isna(row["n_images"]) else f"{row['n_images']}"
-        if pd.notna(row["n_diagnoses"]) and row["n_diagnoses"] < N_CLASSES:
-            n_images += f" ({row['n_diagnoses']} of {N_CLASSES} diagnoses)"
+        if pd.notna(row["n_diagnoses"]) and row["n_diagnoses"] < n_classes:
+            n_images += f" ({row['n_diagnoses']} of {n_classes} diagnoses)"
         cells = {"model": name_model(row["model"], row["only_predicted"])}
         cells |= {"source": row["source"], "images": n_images}
         for mean in ("macro", "weighted"):
@@ -105,14 +112,16 @@ def describe_run(
     settings : mapping
         All settings of params.yaml.
     """
-    study = settings["sets"]["study"]
+    study, first = settings["sets"]["study"], next(iter(details.values()))["study"]
+    unit = first["bootstrap"]["unit"]
     backbones = {f"features/{name}": b["weights"] for name, b in settings["backbones"].items()}
     random = [m for m, s in settings["models"].items() if backbones.get(s["inputs"]) == "random"]
     sentences = [
         f"Profile {settings['profile']}, split by {study['split']['by']}.",
         f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
-        "lesion.",
-        describe_baseline(next(iter(details.values()))["study"]["classes"]),
+        f"{unit}.",
+        captions.NO_LESIONS if unit == "image" else "",
+        describe_baseline(first["classes"]),
         describe_differences(pairs) if pairs else "",
         f"Models on a backbone with random weights: {', '.join(random)}." if random else "",
         captions.CAVEATS[study["source"]["kind"]],
@@ -162,7 +171,7 @@ def render_template(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    ours = (number, interval, score, key_in_words, in_prose, in_text, name_model)
+    ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
     filters = (*ours, describe_baseline, describe_differences, *filters)
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters["count"] = "{:,}".format

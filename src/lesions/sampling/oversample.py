@@ -6,6 +6,8 @@ identity matrix, so that their result *is* the matrix of these weights; only the
 sees real pixels, in chunks. The resampled pixels, tens of gigabytes at 224 px, never exist.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
@@ -13,7 +15,6 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from lesions.sampling.neighbors import nearest_rows
-from lesions.taxonomy import CODES
 
 
 def oversample(
@@ -21,6 +22,7 @@ def oversample(
     train_rows: np.ndarray,
     labels: np.ndarray,
     *,
+    codes: Sequence[str],
     method: str,
     n_neighbors: int,
     seed: int,
@@ -38,6 +40,8 @@ def oversample(
         Integers `(n_train,)`: rows of the training images in `images`.
     labels
         Integers `(n_train,)`, of the training images.
+    codes
+        Of the classes, for messages.
     method
         `adasyn`, `smote`, `random` (repeats images) or `none`.
     n_neighbors
@@ -74,7 +78,7 @@ def oversample(
         except (RuntimeError, ValueError) as error:
             label = int(labels[neighbors.queries[0]]) if neighbors.queries.size else None
             if method != "adasyn" or not _may_stay(counts, label, n_neighbors):
-                message = _explain(error, method, n_neighbors, counts, label)
+                message = _explain(error, method, n_neighbors, counts, label, codes)
                 raise ValueError(message) from error
             del targets[label]
     mixing.eliminate_zeros()
@@ -82,7 +86,7 @@ def oversample(
     return mixing, resampled.astype(np.uint8)
 
 
-def count_rows(labels: np.ndarray, resampled: np.ndarray) -> pd.DataFrame:
+def count_rows(labels: np.ndarray, resampled: np.ndarray, *, codes: Sequence[str]) -> pd.DataFrame:
     """Count the training images of each diagnosis before and after over-sampling.
 
     Returns
@@ -91,12 +95,14 @@ def count_rows(labels: np.ndarray, resampled: np.ndarray) -> pd.DataFrame:
         `dx`, `rows` (`train` or `resampled`), `n_images`.
     """
     counts = {
-        "dx": CODES,
-        "train": np.bincount(labels, minlength=len(CODES)),
-        "resampled": np.bincount(resampled, minlength=len(CODES)),
+        "dx": codes,
+        "train": np.bincount(labels, minlength=len(codes)),
+        "resampled": np.bincount(resampled, minlength=len(codes)),
     }
     table = pd.DataFrame(counts).melt("dx", var_name="rows", value_name="n_images")
-    return table.sort_values("dx", kind="stable", ignore_index=True)
+    return table.sort_values(
+        "dx", key=lambda dx: dx.map(codes.index), kind="stable", ignore_index=True
+    )
 
 
 class PixelNeighbors(NearestNeighbors):
@@ -135,11 +141,11 @@ def _may_stay(counts: np.ndarray, label: int | None, n_neighbors: int) -> bool:
     return 2 * (counts.max() - counts[label]) <= counts[label]
 
 
-def _explain(error, method, n_neighbors, counts, label) -> str:
+def _explain(error, method, n_neighbors, counts, label, codes) -> str:
     """Return what the sampler needs, the class at which it failed, and how to go on."""
     if label is None:
         return f"balance.method: {method} cannot resample the training images: {error}"
-    found = f"{CODES[label]} has {counts[label]} training images"
+    found = f"{codes[label]} has {counts[label]} training images"
     if counts[label] <= n_neighbors:
         return (
             f"balance.method: {method} needs more than n_neighbors = {n_neighbors} training images "

@@ -1,18 +1,20 @@
 """The split: one partition for every image."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
-from lesions.taxonomy import CODES, PARTITIONS
+from lesions.taxonomy import PARTITIONS
 
 
 def partition_images(
     labels: pd.DataFrame,
     groups: pd.DataFrame,
     *,
+    codes: Sequence[str],
     by: str,
     seed: int,
     column: str | None = None,
@@ -30,11 +32,13 @@ def partition_images(
         Has `image_id`, `lesion_id`, `dx`, and `column` if that is used.
     groups
         `image_id`, `group`; row i belongs to row i of `labels`. Used for `by="group"` only.
+    codes
+        Of all classes: each must have training images.
     by
         `image`: at random, as in the paper; photographs of one lesion may be separated.
         `lesion`: photographs of one lesion stay together; stratified by `dx`.
-        `group`: lesions with near-duplicates stay together too; stratified by the `dx` of a group's
-        first image.
+        `group`: so do lesions with near-duplicates, or of one patient; stratified by the `dx` of a
+        group's first image.
         `column`: as the metadata's `column` says.
         `none`: all are test images.
     test_size, val_size, cal_size
@@ -68,12 +72,16 @@ def partition_images(
         drawn = _draw_partitions(len(first), strata, sizes, seed, test)
         partition = units.map(pd.Series(drawn, index=first.to_numpy())).to_numpy()
     partitions = pd.DataFrame({"image_id": labels["image_id"], "partition": partition})
-    _check_classes(labels, partitions)
+    _check_classes(labels, partitions, codes)
     return partitions
 
 
 def count_partitions(
-    labels: pd.DataFrame, partitions: pd.DataFrame, groups: pd.DataFrame
+    labels: pd.DataFrame,
+    partitions: pd.DataFrame,
+    groups: pd.DataFrame,
+    *,
+    codes: Sequence[str],
 ) -> pd.DataFrame:
     """Count images by partition and diagnosis, and those whose lesion or group is also in train.
 
@@ -95,7 +103,7 @@ def count_partitions(
         n_images_of_train_lesions=("n_images_of_train_lesions", "sum"),
         n_images_of_train_groups=("n_images_of_train_groups", "sum"),
     )
-    order = pd.MultiIndex.from_product([PARTITIONS, CODES], names=["partition", "dx"])
+    order = pd.MultiIndex.from_product([PARTITIONS, codes], names=["partition", "dx"])
     return counts.reindex(order, fill_value=0).reset_index()
 
 
@@ -179,11 +187,11 @@ def _read_column(labels: pd.DataFrame, column: str) -> np.ndarray:
     return labels[column].to_numpy()
 
 
-def _check_classes(labels: pd.DataFrame, partitions: pd.DataFrame) -> None:
+def _check_classes(labels: pd.DataFrame, partitions: pd.DataFrame, codes: Sequence[str]) -> None:
     if not (partitions["partition"] == "test").any():
         raise ValueError("The split has no test images; change sets.study.split in params.yaml")
     train = labels.loc[partitions["partition"] == "train", "dx"]
-    absent = [dx for dx in CODES if dx not in set(train)]
+    absent = [dx for dx in codes if dx not in set(train)]
     if absent:
         raise ValueError(
             f"No training image for {', '.join(absent)} (of {len(train)}); add more images, or "

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cloned import ROOT
-from made_up import draw_labels
+from made_up import CODES, PROBABILITIES, draw_labels
 
 from lesions.evaluation.calibration.calibrate import (
     apply_calibration,
@@ -16,7 +16,6 @@ from lesions.evaluation.calibration.calibrate import (
     split_in_half,
 )
 from lesions.evaluation.calibration.temperature import apply_temperature, fit_temperature
-from lesions.taxonomy import CODES, PROBABILITIES
 
 SETTINGS = {"method": "temperature", "coverage": 0.9, "seed": 42}
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from crepes import ConformalClassifier
 from crepes.extras import hinge
+from made_up import CODES
 from scipy.special import softmax
 from scipy.stats import binom
 
@@ -37,7 +38,9 @@ def test_the_threshold_is_an_order_statistic_of_the_scores():
     # A score s has the p-value (1 + number of scores >= s) / 20. It is included if that is >= 0.2,
     # that is if at least 3 scores are as large: up to 0.17.
     labels = np.full(19, 5)
-    found = fit_thresholds(labels, spread(1 - np.arange(1, 20) / 100, labels), coverage=0.8)
+    found = fit_thresholds(
+        labels, spread(1 - np.arange(1, 20) / 100, labels), coverage=0.8, codes=CODES
+    )
     assert found["threshold"] == pytest.approx(0.17)
     assert found["classes"]["nv"] == {"n_images": 19, "threshold": found["threshold"]}
 
@@ -46,7 +49,9 @@ def test_the_threshold_is_an_order_statistic_of_the_scores():
 def test_up_to_nine_images_exclude_nothing_at_90_percent(n_images, in_every_set):
     # The p-value of the largest possible score is 1 / (n + 1), for 9 images exactly 1 - 0.9.
     labels = np.full(n_images, 4)
-    found = fit_thresholds(labels, spread(np.full(n_images, 0.9), labels), coverage=0.9)
+    found = fit_thresholds(
+        labels, spread(np.full(n_images, 0.9), labels), coverage=0.9, codes=CODES
+    )
     assert found["threshold"] == pytest.approx(1.0 if in_every_set else 0.1)
     assert (found["classes"]["mel"]["threshold"] == 1) == in_every_set
 
@@ -54,7 +59,7 @@ def test_up_to_nine_images_exclude_nothing_at_90_percent(n_images, in_every_set)
 def test_a_class_without_images_is_in_every_set_and_named():
     labels, probabilities = draw(200, np.random.default_rng(0))
     kept = labels != 3
-    conformal = fit_thresholds(labels[kept], probabilities[kept], coverage=0.9)
+    conformal = fit_thresholds(labels[kept], probabilities[kept], coverage=0.9, codes=CODES)
     assert conformal["classes"]["df"] == {"n_images": 0, "threshold": 1.0}
     assert prediction_sets(probabilities, conformal)["class_conditional"][:, 3].all()
     assert "df" in describe_thresholds(conformal).rsplit(":", 1)[1]
@@ -70,7 +75,9 @@ def test_the_sets_are_those_of_crepes(coverage, n_images, decimals):
     _, new = draw(400, rng)
     # With two decimals many scores are equal; the rows still sum to 1 within the tolerance.
     probabilities, new = (_rounded(p, decimals) for p in (probabilities, new))
-    ours = prediction_sets(new, fit_thresholds(labels, probabilities, coverage=coverage))
+    ours = prediction_sets(
+        new, fit_thresholds(labels, probabilities, coverage=coverage, codes=CODES)
+    )
 
     scores = hinge(probabilities, np.arange(7), labels)
     options = {"confidence": coverage, "smoothing": False}
@@ -99,7 +106,7 @@ def test_sets_contain_the_diagnosis_with_the_nominal_coverage():
     rng = np.random.default_rng(5)
     shares = []
     for _ in range(200):
-        conformal = fit_thresholds(*draw(120, rng), coverage=0.9)
+        conformal = fit_thresholds(*draw(120, rng), coverage=0.9, codes=CODES)
         labels, probabilities = draw(100, rng)
         sets = prediction_sets(probabilities, conformal)["marginal"]
         shares.append(is_covered(labels, sets).mean())
@@ -114,7 +121,7 @@ def test_one_new_image_per_repetition_is_covered_within_a_binomial_bound():
     n_covered = 0
     for _ in range(1000):
         labels, probabilities = draw(60, rng)
-        conformal = fit_thresholds(labels[:59], probabilities[:59], coverage=0.9)
+        conformal = fit_thresholds(labels[:59], probabilities[:59], coverage=0.9, codes=CODES)
         sets = prediction_sets(probabilities[59:], conformal)["marginal"]
         n_covered += is_covered(labels[59:], sets).sum()
     assert binom.ppf(5e-5, 1000, 0.9) <= n_covered <= binom.ppf(1 - 5e-5, 1000, 0.9 + 2 / 60)
@@ -128,7 +135,7 @@ def test_every_class_is_covered_by_the_class_conditional_sets_though_not_by_the_
         labels, probabilities = draw(500, rng, shares=(0, 0, 0, 0, 0.1, 0.9, 0))
         hard = labels == 4
         probabilities[hard] = softmax(np.log(probabilities[hard]) + 4 * np.eye(7)[5], axis=1)
-        conformal = fit_thresholds(labels[:300], probabilities[:300], coverage=0.9)
+        conformal = fit_thresholds(labels[:300], probabilities[:300], coverage=0.9, codes=CODES)
         kinds = prediction_sets(probabilities[300:], conformal)
         rare = labels[300:] == 4
         marginal.append(is_covered(labels[300:], kinds["marginal"])[rare].mean())
@@ -154,7 +161,7 @@ def test_the_coverage_is_in_the_range_for_90_percent_of_calibration_samples():
     found = []
     for _ in range(500):
         probabilities = spread(1 - rng.random(40), labels)
-        found.append(fit_thresholds(labels, probabilities, coverage=0.9)["threshold"])
+        found.append(fit_thresholds(labels, probabilities, coverage=0.9, codes=CODES)["threshold"])
     low, high = coverage_range(40, coverage=0.9)
     inside = np.sum((np.array(found) >= low) & (np.array(found) <= high))
     assert binom.ppf(5e-5, 500, 0.9) <= inside <= binom.ppf(1 - 5e-5, 500, 0.9)
@@ -167,6 +174,6 @@ def test_the_coverage_is_in_the_range_for_90_percent_of_calibration_samples():
 def test_bad_input_is_refused():
     labels, probabilities = draw(20, np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"Row 0 .* label is not an integer from 0 to 6"):
-        fit_thresholds(np.full(20, 7), probabilities, coverage=0.9)
+        fit_thresholds(np.full(20, 7), probabilities, coverage=0.9, codes=CODES)
     with pytest.raises(ValueError, match="sum of probabilities is not 1"):
-        fit_thresholds(labels, probabilities * 0.9, coverage=0.9)
+        fit_thresholds(labels, probabilities * 0.9, coverage=0.9, codes=CODES)

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from made_up import make_predictions, point_measures
+from made_up import CODES, make_predictions, point_measures
 from sklearn.metrics import log_loss
 
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
 from lesions.evaluation.calibration.conformal import fit_thresholds, prediction_sets
 from lesions.evaluation.calibration.scores import score_calibration, score_prediction_sets
 from lesions.evaluation.calibration.temperature import apply_temperature
-from lesions.taxonomy import CODES
 
 CONFIG = BootstrapConfig(n_resamples=100, confidence=0.9, calibration_bins=10, seed=1)
 
@@ -22,7 +21,9 @@ def images():
 @pytest.fixture(scope="module")
 def calibration():
     labels, probabilities, _ = make_predictions(seed=9)
-    conformal = fit_thresholds(labels, apply_temperature(probabilities, 1.5), coverage=0.9)
+    conformal = fit_thresholds(
+        labels, apply_temperature(probabilities, 1.5), coverage=0.9, codes=CODES
+    )
     return {"calibrated": True, "temperature": 1.5, "n_images": 41, "conformal": conformal}
 
 
@@ -45,7 +46,7 @@ def test_the_effect_of_the_temperature_is_scored_with_intervals(images, calibrat
 def test_coverage_and_size_of_prediction_sets_are_means_over_images(images, calibration):
     labels, raw, weights = images
     tempered = apply_temperature(raw, 1.5)
-    scores = score_prediction_sets(labels, tempered, calibration, weights, CONFIG)
+    scores = score_prediction_sets(labels, tempered, calibration, weights, CONFIG, codes=CODES)
     assert scores["coverage"] == 0.9
     assert "calibration images" in scores["says"]
     for kind, sets in prediction_sets(tempered, calibration["conformal"]).items():
@@ -65,7 +66,7 @@ def test_coverage_and_size_of_prediction_sets_are_means_over_images(images, cali
 
 def test_the_prediction_sets_of_a_class_without_images_have_no_scores(images, calibration):
     labels, raw, weights = (values[images[0] != 3] for values in images)
-    scores = score_prediction_sets(labels, raw, calibration, weights, CONFIG)
+    scores = score_prediction_sets(labels, raw, calibration, weights, CONFIG, codes=CODES)
     undefined = {"value": None, "low": None, "high": None}
     assert scores["marginal"]["classes"]["df"] == {
         "n_images": 0, "n_calibration": 10, "coverage": undefined, "mean_set_size": undefined,
@@ -75,4 +76,4 @@ def test_the_prediction_sets_of_a_class_without_images_have_no_scores(images, ca
 def test_without_calibration_there_are_no_prediction_sets(images):
     labels, raw, weights = images
     calibration = {"conformal": None}
-    assert score_prediction_sets(labels, raw, calibration, weights, CONFIG) is None
+    assert score_prediction_sets(labels, raw, calibration, weights, CONFIG, codes=CODES) is None

@@ -17,7 +17,7 @@ from lesions.evaluation.calibration.temperature import (
     fit_temperature,
     log_losses,
 )
-from lesions.taxonomy import PROBABILITIES
+from lesions.taxonomy import class_codes, probability_columns
 
 MIN_IMAGES = 10  # in each half of the calibration images
 
@@ -30,7 +30,7 @@ def collect_calibration_images(
     Parameters
     ----------
     predictions
-        `image_id`, `partition`, `label`, `p_akiec` to `p_vasc`.
+        `image_id`, `partition`, `label`, `p_<code>` of each class.
     labels, groups
         `image_id` and `lesion_id`, `image_id` and `group`, of all images.
     """
@@ -89,7 +89,8 @@ def calibrate(images: pd.DataFrame, *, method: str, coverage: float, seed: int) 
             f"need {MIN_IMAGES} (images: {len(images)}, groups: {images['group'].nunique()}); "
             "increase sets.study.split.cal_size"
         )
-    labels, probabilities = images["label"].to_numpy(), images[list(PROBABILITIES)].to_numpy()
+    codes, labels = class_codes(images), images["label"].to_numpy()
+    probabilities = images[probability_columns(codes)].to_numpy()
     temperature = fit_temperature(labels[first], probabilities[first])
     tempered = apply_temperature(probabilities, temperature)
     return {
@@ -102,7 +103,9 @@ def calibrate(images: pd.DataFrame, *, method: str, coverage: float, seed: int) 
             name: round(float(log_losses(labels[first], values[first]).mean()), DECIMALS)
             for name, values in (("before", probabilities), ("after", tempered))
         },
-        "conformal": fit_thresholds(labels[~first], tempered[~first], coverage=coverage),
+        "conformal": fit_thresholds(
+            labels[~first], tempered[~first], codes=codes, coverage=coverage
+        ),
     }
 
 

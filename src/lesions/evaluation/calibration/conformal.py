@@ -11,21 +11,22 @@ class-conditional ones (Mondrian conformal prediction; Sadinle, Lei, Wasserman, 
 It does not hold in another clinic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from crepes import ConformalClassifier
 from scipy.stats import beta
 
 from lesions.evaluation.predictions import check_predictions
-from lesions.taxonomy import CODES, N_CLASSES
 
 DECIMALS = 9  # of a threshold
 TOLERANCE = 1e-9  # of a comparison with a threshold; covers its rounding and the CPU's last bits
 IMPOSSIBLE_SCORE = 2.0  # above 1, the largest score of an image
 
 
-def fit_thresholds(labels: np.ndarray, probabilities: np.ndarray, *, coverage: float) -> dict:
+def fit_thresholds(
+    labels: np.ndarray, probabilities: np.ndarray, *, codes: Sequence[str], coverage: float
+) -> dict:
     """Return the largest 1 - p with which a diagnosis is in a prediction set.
 
     The images must have chosen neither weights, epoch nor temperature. `coverage` is the share of
@@ -43,8 +44,8 @@ def fit_thresholds(labels: np.ndarray, probabilities: np.ndarray, *, coverage: f
     labels, probabilities = check_predictions(labels, probabilities)
     scores = 1 - probabilities[np.arange(len(labels)), labels]
     # The threshold is the largest of the candidates that crepes includes.
-    candidates = np.append(scores, np.full(N_CLASSES, IMPOSSIBLE_SCORE))
-    bins = np.append(labels, range(N_CLASSES))
+    candidates = np.append(scores, np.full(len(codes), IMPOSSIBLE_SCORE))
+    bins = np.append(labels, range(len(codes)))
     options = {"confidence": coverage, "smoothing": False}
     marginal = ConformalClassifier().fit(scores).predict_set(candidates, **options)
     mondrian = ConformalClassifier().fit(scores, bins=labels)
@@ -58,19 +59,19 @@ def fit_thresholds(labels: np.ndarray, probabilities: np.ndarray, *, coverage: f
                 "n_images": int(np.sum(labels == label)),
                 "threshold": _largest(candidates, (by_class == 1) & (bins == label)),
             }
-            for label, dx in enumerate(CODES)
+            for label, dx in enumerate(codes)
         },
     }
 
 
 def prediction_sets(probabilities: np.ndarray, conformal: Mapping) -> dict[str, np.ndarray]:
-    """Return the `marginal` and the `class_conditional` prediction sets, bool `(n_images, 7)`.
+    """Return the `marginal` and the `class_conditional` prediction sets of images.
 
-    `conformal` is the result of `fit_thresholds` for probabilities with the same calibration. A set
-    is empty if no diagnosis is probable enough.
+    Both are bool `(n_images, n_classes)`. `conformal` is the result of `fit_thresholds` for
+    probabilities with the same calibration. A set is empty if no diagnosis is probable enough.
     """
     scores = 1 - np.asarray(probabilities, dtype=float)
-    by_class = np.array([conformal["classes"][dx]["threshold"] for dx in CODES])
+    by_class = np.array([row["threshold"] for row in conformal["classes"].values()])
     return {
         "marginal": scores <= conformal["threshold"] + TOLERANCE,
         "class_conditional": scores <= by_class + TOLERANCE,
@@ -78,7 +79,7 @@ def prediction_sets(probabilities: np.ndarray, conformal: Mapping) -> dict[str, 
 
 
 def is_covered(labels: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """Return whether the set of each image, bool `(n_images, 7)`, contains its diagnosis."""
+    """Return whether the set of each image, bool `(n_images, n_classes)`, has its diagnosis."""
     return sets[np.arange(len(labels)), labels]
 
 

@@ -1,6 +1,6 @@
 """Scores of the calibration on test images: the effect of the temperature, the prediction sets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from lesions.evaluation.calibration.conformal import (
 )
 from lesions.evaluation.calibration.temperature import log_losses
 from lesions.evaluation.metrics import brier_scores, calibration_errors, weighted_means
-from lesions.taxonomy import CODES
 
 
 def score_calibration(
@@ -60,6 +59,8 @@ def score_prediction_sets(
     calibration: Mapping,
     weights: np.ndarray,
     config: BootstrapConfig,
+    *,
+    codes: Sequence[str],
 ) -> dict | None:
     """Return coverage and mean size of the prediction sets of calibrated probabilities.
 
@@ -89,7 +90,7 @@ def score_prediction_sets(
     for kind, sets in prediction_sets(probabilities, conformal).items():
         everything = {"n_images": len(labels), **score(sets, np.full(len(labels), True))}
         classes = {}
-        for label, dx in enumerate(CODES):
+        for label, dx in enumerate(codes):
             counts = {
                 "n_images": int(np.sum(labels == label)),
                 "n_calibration": conformal["classes"][dx]["n_images"],

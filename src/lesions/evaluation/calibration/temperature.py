@@ -19,7 +19,7 @@ DECIMALS = 6  # of T and of losses
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(log(p) / T), float64 `(n_images, 7)`, rows sum to 1.
+    """Return softmax(log(p) / T), float64 `(n_images, n_classes)`, rows sum to 1.
 
     A p below 1e-7 counts as 1e-7. T above 1 lowers the model's confidence, below 1 it raises it.
     """
