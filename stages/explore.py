@@ -3,9 +3,8 @@
 from lesions.pipeline.cli import read_params, read_paths
 
 from lesions.datasets.cohort_summary import choose_photographs, summarize_cohort
-from lesions.datasets.ham10000 import METADATA
 from lesions.datasets.image_files import find_images
-from lesions.datasets.metadata import read_metadata
+from lesions.datasets.metadata import find_raw_metadata, read_metadata
 from lesions.figures.contact_sheets import contact_sheet
 from lesions.figures.style import save_figure
 from lesions.imaging.images import read_image
@@ -15,7 +14,7 @@ from lesions.report.captions import CAPTIONS
 def main():
     paths = read_paths(__doc__, "raw", "cohort", "contact_sheet")
     params = read_params()
-    metadata, files = read_metadata(paths.raw / METADATA), find_images(paths.raw)
+    metadata, files = read_metadata(find_raw_metadata(paths.raw)), find_images(paths.raw)
     codes = params.classes.codes
     summarize_cohort(metadata, codes=codes).to_csv(paths.cohort, index=False)
     chosen = choose_photographs(

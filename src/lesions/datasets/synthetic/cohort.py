@@ -66,7 +66,7 @@ def make_cohort(n_images: int, *, seed: int, codes: Sequence[str] = CODES) -> pd
     seed : int
         The same seed gives the same table.
     codes : sequence of str
-        The diagnoses, a subset of HAM10000's.
+        The diagnoses that the cohort has, of the seven.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def make_cohort(n_images: int, *, seed: int, codes: Sequence[str] = CODES) -> pd
 
 
 def count_images(n_images: int, codes: Sequence[str] = CODES) -> dict[str, int]:
-    """Return how many of `n_images` each dx has, in the order of `codes`.
+    """Return how many of `n_images` each dx of `codes` has, in their order.
 
     They are in HAM10000's proportions, but each dx has at least a tenth of all images, limited to
     8 to 24; from some 2,100 images on this changes nothing.

@@ -33,9 +33,8 @@ def write_dataset(
         Photographs, at least 56, of 600 × 450 px.
     seed : int
         The same seed gives the same bytes, whatever the number of threads.
-
     codes : sequence of str
-        The diagnoses that are drawn, a subset of HAM10000's.
+        The diagnoses to draw, of HAM10000's seven.
 
     Returns
     -------
