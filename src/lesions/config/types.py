@@ -33,7 +33,7 @@ Name = Annotated[
 ]
 
 # A diagnosis in the source's own words, which may be empty.
-Diagnosis = Annotated[str, AfterValidator(_refuse_ignored)]
+Diagnosis = Annotated[str, AfterValidator(refuse_ignored)]
 
 
 def _refuse_shell_characters(path: str) -> str:
