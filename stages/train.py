@@ -34,8 +34,9 @@ def main():
         rows=model.rows,
         image_pixels=params.resize.pixels,
     )
-    build = load_build(model.architecture)
-    network = build(inputs.rows, len(CODES), **model.network_settings())
+    network_settings = model.network_settings()
+    build = load_build(model.architecture, network_settings)
+    network = build(inputs.rows, len(CODES), **network_settings)
 
     settings = f"{params.seed} {params.threads} {model.model_dump_json()} {keras.__version__}"
     key = training_key(settings, [Path(__file__), *(getattr(paths, name) for name in data)])
