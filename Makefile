@@ -58,6 +58,7 @@ check: $(STAMP)  ## Check params.yaml, or PROFILE=paper, and the folders that it
 	@$(BIN)/python tools/profiles.py check $(PROFILE)
 
 repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
+	@$(BIN)/python -m lesions.pipeline.locks
 	@$(BIN)/python tools/repeat.py $(SEEDS)
 
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page

@@ -22,8 +22,9 @@ def main():
     partition = pd.read_csv(paths.partitions)["partition"].to_numpy()
     mixing, _ = load_mixing(paths.mixing)
 
-    build = load_build(settings.architecture)
-    backbone = build(params.resize.pixels, **settings.network_settings())
+    network_settings = settings.network_settings()
+    build = load_build(settings.architecture, network_settings)
+    backbone = build(params.resize.pixels, **network_settings)
     save_network(backbone, paths.features / "backbone.keras")
     train = index_all_images(mixing, np.flatnonzero(partition == "train"), len(images))
     val = select_images(np.flatnonzero(partition == "val"), len(images))

@@ -33,9 +33,9 @@ def main():
         rows=model.rows,
         image_pixels=params.resize.pixels,
     )
-    build = load_build(model.architecture)
-    codes = params.classes.codes
-    network = build(inputs.rows, len(codes), **model.network_settings())
+    codes, network_settings = params.classes.codes, model.network_settings()
+    build = load_build(model.architecture, network_settings)
+    network = build(inputs.rows, len(codes), **network_settings)
 
     settings = (
         f"{params.seed} {params.threads} {codes} {model.model_dump_json()} {keras.__version__}"

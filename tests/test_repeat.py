@@ -42,9 +42,9 @@ def study(tmp_path, monkeypatch):
     (tmp_path / "asked").touch()
     monkeypatch.chdir(tmp_path)
 
-    def set_up(*, by):
+    def set_up(*, by, seed=42):
         params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        params |= {"profile": "demo", "seed": 42, "repeat": {"by": by}}
+        params |= {"profile": "demo", "seed": seed, "repeat": {"by": by}}
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         return Path("params.yaml").read_text(encoding="utf-8")
 
@@ -179,15 +179,47 @@ def test_outputs_that_cannot_be_restored_are_reported_and_settings_are_restored(
     assert Path("params.yaml").read_text(encoding="utf-8") == settings
 
 
-def test_after_ctrl_c_dvc_may_clean_up_and_settings_and_outputs_are_restored(study):
+@pytest.mark.parametrize(
+    ("number", "to_group"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)],
+    ids=["Ctrl-C", "kill", "a closed terminal"],
+)
+def test_stopped_runs_let_dvc_clean_up_and_restore_settings_and_outputs(study, number, to_group):
     settings = study(by="seed")
     clean_up = "trap 'sleep 1; echo cleaned up >> asked; exit 252' INT; echo runs >> asked; sleep 9"
-    process = start(RUN=clean_up)
+    process = start(RUN=f"trap 'echo killed >> asked' HUP TERM; {clean_up}")
     until = time.monotonic() + 60
     while "runs" not in asked():
         assert time.monotonic() < until
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if to_group else os.kill)(process.pid, number)
     assert finish(process) == (130, "\nInterrupted\n")
     assert asked()[-2:] == ["cleaned up", "repro"]
     assert is_restored(settings)
+
+
+def test_scores_of_finished_runs_are_kept_when_a_later_one_fails(study):
+    study(by="seed")
+    status, _ = finish(
+        start(RUN=f"grep -c 'exp run' asked | grep -q 2 && exit 255; {write_scores()}")
+    )
+    assert status == 1
+    assert pd.read_csv("results/repeats/demo-by-seed.csv")["run"].tolist() == ["seed-42"]
+
+
+def test_what_a_killed_experiment_left_is_refused_until_it_is_removed(study):
+    study(by="seed")
+    mark = "refs/exps/exec/EXEC_BASELINE"
+    subprocess.run(["git", "update-ref", mark, "HEAD"], check=True)
+    status, errors = finish(start())
+    assert status == 1
+    assert f"run 'git update-ref -d {mark}'" in errors
+    assert asked() == []
+
+
+def test_a_seed_that_numpy_does_not_take_is_refused_before_anything_runs(study):
+    study(by="seed", seed=2**32 - 1)
+    status, errors = finish(start())
+    assert status == 1
+    assert errors == f"seed must be at most {2**32 - 2} for SEEDS=2; found {2**32 - 1}\n"
+    assert asked() == []

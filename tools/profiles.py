@@ -3,6 +3,7 @@
 Run from the repository's folder: `python tools/profiles.py use|check|moved|record [NAME]`.
 """
 
+import itertools
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ from lesions.datasets.atomic import replace_folder
 PARAMS = Path("params.yaml")
 CODE = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
 OUTPUTS = ("metrics", "plots", "predictions", "evaluation", "MODEL_CARD.md")
-RECORDED = ("params.yaml", "metrics", "evaluation", "plots/comparison", "MODEL_CARD.md")
+RECORDED = ("params.yaml", "metrics", "plots/comparison", "MODEL_CARD.md")
 
 
 def load(name: str) -> tuple[Params, str]:
@@ -51,8 +52,8 @@ def use(name: str) -> None:
     _, text = load(name)
     if not name:
         return
-    profiles = git("ls-tree", "--name-only", "HEAD", "profiles/").split()
-    known = [git("show", f"HEAD:./{file}") for file in ["params.yaml", *profiles]]
+    profiles = git("ls-tree", "-z", "--name-only", "HEAD", "profiles/").split("\0")
+    known = [git("show", f"HEAD:./{file}") for file in ["params.yaml", *filter(None, profiles)]]
     known += [read_text(file) for file in Path("profiles").glob("*.yaml")]
     if read_text(PARAMS) not in known:
         raise ValueError(
@@ -100,23 +101,34 @@ def record(name: str) -> None:
     folder = Path("results") / name
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ValueError(f"NAME={name!r}: use letters, digits, - and _ only, as in NAME=paper")
-    profile, known = load("")[0].profile, folder / PARAMS
+    params, known = load("")[0], folder / PARAMS
     if folder.exists() or name == "repeats":
         recorded = load_yaml(read_text(known))["profile"] if known.exists() else "something else"
-        if recorded != profile:
+        if recorded != params.profile:
             raise ValueError(
-                f"results/{name} records {recorded}, and the profile in params.yaml is {profile}; "
+                f"results/{name} records {recorded}, and the profile in params.yaml is "
+                f"{params.profile}; "
                 "choose another NAME, or delete that folder first"
             )
-    dry = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], capture_output=True)
-    if b"up to date" not in dry.stdout:
-        raise ValueError("The outputs do not belong to params.yaml; run 'make repro' first")
+    command = ["dvc", "repro", "--dry", "--allow-missing"]
+    dry = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if "up to date" not in dry.stdout:
+        raise ValueError(
+            "The outputs do not belong to params.yaml; run 'make repro' first. "
+            f"'{' '.join(command)}' says: {(dry.stderr or dry.stdout).strip()}"
+        )
     readme = folder / "README.md"
     note = f"# {name}\n\nDescribe data, machine and command here.\n"
     note = readme.read_text(encoding="utf-8") if readme.exists() else note
     with replace_folder(folder) as new:
         for path in map(Path, RECORDED):
             (shutil.copytree if path.is_dir() else shutil.copy)(path, new / path.name)
+        # DVC leaves the evaluations of models and sets that were dropped.
+        for name, model in itertools.product(params.sets, params.models):
+            shutil.copytree(f"evaluation/{name}/{model}", new / f"evaluation/{name}/{model}")
+        (new / "evaluation/calibration").mkdir()
+        for model in params.models:
+            shutil.copy(f"evaluation/calibration/{model}.json", new / "evaluation/calibration")
         (new / "README.md").write_text(note, encoding="utf-8")
     print(f"Recorded in {folder}; describe data and machine in {readme}")
 

@@ -59,7 +59,9 @@ def render_results(folder: Path) -> str:
     else:
         comparison = folder if root != folder else root / "comparison"
         counts = {"n_images": "Int64", "n_diagnoses": "Int64"}
-        scores = pd.read_csv(comparison / "scores.csv", dtype=counts)
+        types = counts | {"model": str, "source": str}
+        file = comparison / "scores.csv"
+        scores = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=[""])
         pairs = read_json(comparison / "differences.json")["pairs"]
         model = next(iter(settings["models"]))
         details = {model: {"study": read_json(root / f"evaluation/study/{model}/details.json")}}

@@ -6,6 +6,7 @@ from the repository's folder: `python tools/repeat.py N_RUNS`.
 
 from lesions.pipeline.cli import read_params
 
+import os
 import signal
 import subprocess
 import sys
@@ -23,15 +24,18 @@ from lesions.pipeline.files import read_json
 PARAMS = Path("params.yaml")
 SCORES = Path("plots/comparison/comparison.json")
 RESULTS = Path("results/repeats")
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def dvc(*command: str) -> None:
-    """Run DVC; raise if it fails, and on Ctrl-C once it has ended by itself."""
-    with subprocess.Popen(["dvc", *command]) as process:
+    """Run DVC; raise if it fails, and when stopped, once DVC has cleaned up and ended."""
+    # In a session of its own, so that a closed terminal does not kill it before it cleans up.
+    with subprocess.Popen(["dvc", *command], start_new_session=True) as process:
         try:
             process.wait()
         except KeyboardInterrupt:
-            process.wait()  # it gets Ctrl-C as well; killed, it would not clean up
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait()
             raise
     if process.returncode:
         raise ChildProcessError(f"'dvc {' '.join(command)}' failed for the reason above")
@@ -44,11 +48,12 @@ def restored(*stages: str) -> Iterator[None]:
     try:
         yield
     finally:
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
         PARAMS.write_text(settings, encoding="utf-8")
         print("\nparams.yaml is restored; restoring the outputs", flush=True)
         dvc("repro", *stages)
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def check_folds(n_folds: int) -> None:
@@ -60,8 +65,11 @@ def check_folds(n_folds: int) -> None:
             dvc("repro", "balance")
 
 
-def run_all(params: Params, n_runs: int) -> pd.DataFrame:
-    """Run the study so often; return `run, model, set` and the headline scores."""
+def run_all(params: Params, n_runs: int, file: Path) -> pd.DataFrame:
+    """Run the study so often; return `run, model, set` and the headline scores.
+
+    They are written to `file` after every run, so that a stopped one loses none.
+    """
     runs = {f"seed-{seed}": {"seed": seed} for seed in range(params.seed, params.seed + n_runs)}
     if params.repeat.by == "fold":
         split = "sets.study.split"
@@ -79,6 +87,7 @@ def run_all(params: Params, n_runs: int) -> pd.DataFrame:
                 for photographs, scores in sets.items():
                     values = {measure: score["value"] for measure, score in scores.items()}
                     rows.append({"run": run, "model": model, "set": photographs} | values)
+            pd.DataFrame(rows).to_csv(file, index=False)
     return pd.DataFrame(rows)
 
 
@@ -94,19 +103,28 @@ def main() -> None:
     git("rev-parse", "--verify", "HEAD")
     for role in ("AUTHOR", "COMMITTER"):  # DVC commits experiments, under a configured name only
         git("-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT")
+    if git("for-each-ref", "refs/exps/exec/EXEC_BASELINE"):
+        sys.exit(
+            "An experiment is running, or was killed and left its settings in params.yaml; wait "
+            "for it, or check out your branch, correct params.yaml, and run 'git update-ref -d "
+            "refs/exps/exec/EXEC_BASELINE'"
+        )
     params, n_runs = read_params(), int(sys.argv[1])
+    if params.seed + n_runs > 2**32:
+        sys.exit(f"seed must be at most {2**32 - n_runs} for SEEDS={n_runs}; found {params.seed}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    stem = RESULTS / f"{params.profile}-by-{params.repeat.by}"
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler)
     try:
         if params.repeat.by == "fold":
             check_folds(n_runs)
-        table = run_all(params, n_runs)
+        table = run_all(params, n_runs, Path(f"{stem}.csv"))
     except KeyboardInterrupt:
         print("\nInterrupted", file=sys.stderr)
         sys.exit(130)
     except ChildProcessError as error:
         sys.exit(f"\n{error}")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    stem = RESULTS / f"{params.profile}-by-{params.repeat.by}"
-    table.to_csv(f"{stem}.csv", index=False)
     models = table.drop(columns="run").groupby(["model", "set"], sort=False)
     spread = models.agg(describe_spread).assign(runs=models.size())
     text = spread.reset_index().to_markdown(index=False)

@@ -40,6 +40,13 @@ def test_a_file_without_the_function_is_refused(monkeypatch):
         load_build("half")
 
 
+def test_arguments_that_are_no_settings_are_refused_by_name():
+    settings = ["input_pixels", "filters", "dense_units", "dropout", "momentum"]
+    message = "only one of the two has batch_norm_momentum, momentum"
+    with pytest.raises(ValueError, match=message):
+        load_build("cnn", settings)
+
+
 # The CNN
 
 

@@ -1,8 +1,10 @@
 """The templates of `dvc plots`, and the page that it fills."""
 
 import json
+import re
 
 import pytest
+import vl_convert
 import yaml
 from cloned import ROOT
 from dvc_render import VegaRenderer
@@ -48,3 +50,22 @@ def test_dvc_fills_every_anchor_of_a_template(path):
     filled = renderer.get_filled_template()
     assert "<DVC_METRIC" not in json.dumps(filled)
     assert filled["data"]["values"] == rows
+
+
+def test_each_confusion_matrix_is_below_its_own_name_though_one_revision_lacks_a_model():
+    path = ROOT / ".dvc/plots/confusion.json"
+    models = {"workspace": ("cnn", "new", "vgg16"), "HEAD": ("cnn", "vgg16")}
+    names = [(model, rev) for rev, known in models.items() for model in known]
+    rows = [
+        {"rev": rev, "model": model, "set": "study", "dx": "mel", "predicted": "mel", "share": 0.1}
+        | {"n_images": 100 + number, "filename": "f", "field": "dx"}
+        for number, (model, rev) in enumerate(names)
+    ]
+    renderer = VegaRenderer(
+        rows, "plot", template="confusion", template_dir=str(path.parent), x="predicted", y="dx"
+    )
+    svg = vl_convert.vegalite_to_svg(renderer.get_filled_template())
+    texts = re.findall(r">((?:cnn|new|vgg16), \w+|10\d)</text>", svg)
+    headers = [text for text in texts if "," in text]
+    assert headers == [f"{model}, {rev}" for model, rev in names]
+    assert [text for text in texts if "," not in text] == [str(100 + n) for n in range(5)]

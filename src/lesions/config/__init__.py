@@ -78,7 +78,7 @@ def parse_params(text: str, *, source: str) -> Params:
     """
     try:
         content = load_yaml(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
         raise ParamsError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         found = "empty" if content is None else f"a {type(content).__name__}"

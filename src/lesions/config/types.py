@@ -40,6 +40,8 @@ def _refuse_shell_characters(path: str) -> str:
     """Refuse what the shell that runs a stage's command would interpret."""
     if set(path) & set('"$`\\\n'):
         raise ValueError('a path may not contain ", $, `, \\ or a line break')
+    if path.startswith("-"):  # a command would take it for an option
+        raise ValueError(f"a path may not begin with -; write ./{path}")
     return path
 
 

@@ -15,17 +15,19 @@ Of a frozen backbone:
 The settings are those of the architecture's class in `lesions.config.models`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
+from inspect import Parameter, signature
 
 
-def load_build(architecture: str) -> Callable:
+def load_build(architecture: str, settings: Collection[str] | None = None) -> Callable:
     """Return the function `build` of `lesions.networks.<architecture>`.
 
     Raises
     ------
     ValueError
-        If there is no such module, or no such function in it.
+        If there is no such module, no such function in it, or its keyword arguments differ from
+        the names of `settings`, if these are given.
     """
     file = f"src/lesions/networks/{architecture}.py"
     try:
@@ -34,4 +36,11 @@ def load_build(architecture: str) -> Callable:
         raise ValueError(f"Architecture {architecture!r} needs the file {file}: {error}") from error
     if not hasattr(module, "build"):
         raise ValueError(f"{file} must define build(); see lesions.networks")
+    arguments = signature(module.build).parameters.values()
+    keywords = {argument.name for argument in arguments if argument.kind is Parameter.KEYWORD_ONLY}
+    if settings is not None and (differing := sorted(keywords.symmetric_difference(settings))):
+        raise ValueError(
+            f"{file}: the keyword arguments of build() must be the settings of its class in "
+            f"src/lesions/config/models.py; only one of the two has {', '.join(differing)}"
+        )
     return module.build

@@ -67,6 +67,6 @@ def _read(files):
     if files.suffix == ".json":
         return json.loads(files.read_text(encoding="utf-8"))
     if files.suffix == ".csv":
-        dtype = {"image_id": str, "lesion_id": str}
+        dtype = dict.fromkeys(("image_id", "lesion_id", "model", "set"), str)
         return pd.read_csv(files, keep_default_na=False, na_values=[""], dtype=dtype)
     return files.read_bytes()

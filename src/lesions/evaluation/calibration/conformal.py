@@ -111,7 +111,7 @@ def describe_thresholds(conformal: Mapping) -> str:
     unlimited = [dx for dx, row in conformal["classes"].items() if row["threshold"] >= 1]
     if unlimited:
         text += (
-            "; in every class-conditional set, because too few calibration images exclude them: "
+            "; diagnoses with too few calibration images are in every class-conditional set: "
             f"{', '.join(unlimited)}"
         )
     return text
