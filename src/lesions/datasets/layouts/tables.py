@@ -2,22 +2,20 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from lesions.datasets.image_files import walk_files
 from lesions.datasets.metadata_schema import and_more, refuse_repeated_columns
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 PARQUET = ".parquet"
 
 
-def find_tables(folder: Path) -> list[Path]:
-    """Return the files of separated values in `folder` and below, by the end of their names."""
-    return [
-        path for path in walk_files(folder) if path.suffix.lower() in SUFFIXES and path.is_file()
-    ]
+def find_tables(files: Iterable[Path]) -> list[Path]:
+    """Return the files of separated values, by the end of their names."""
+    return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
 def read_header(path: Path) -> list[str]:
