@@ -5,9 +5,8 @@ from lesions.pipeline.cli import read_params, read_paths
 import shutil
 
 from lesions.datasets.image_files import find_images
-from lesions.datasets.ingest import EXCLUDED
 from lesions.datasets.labels import encode_labels
-from lesions.datasets.metadata import find_raw_metadata, read_metadata
+from lesions.datasets.metadata import EXCLUDED, find_raw_metadata, read_metadata
 
 
 def main():

@@ -121,7 +121,7 @@ def words_of_names(clone):
 
 
 def test_two_classes_from_a_map(tmp_path):
-    source = {"kind": "synthetic", "path": "data/source", "n_images": 120, "seed": 3}
+    source = {"kind": "synthetic", "path": "data/source", "n_images": 240, "seed": 3}
     clone = run_study(tmp_path / "clone", "melanoma", source)
     details = assert_written_for(clone, ["melanoma", "other"], words="two")
     labels = pd.read_csv(clone.folder / "data/sets/study/labels.csv")

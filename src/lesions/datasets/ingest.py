@@ -17,7 +17,7 @@ from lesions.datasets.ham10000 import CODES, IMAGE_FOLDERS, METADATA
 from lesions.datasets.image_files import BY_ID, JPEG_SUFFIXES, ImageFile, refuse_repeated_ids
 from lesions.datasets.layouts.recognise import read_layout
 from lesions.datasets.layouts.tables import read_table
-from lesions.datasets.metadata import OTHER_METADATA
+from lesions.datasets.metadata import EXCLUDED, OTHER_METADATA
 from lesions.datasets.metadata_schema import check_metadata
 from lesions.datasets.sources import open_source
 from lesions.datasets.synthetic.dataset import write_dataset
@@ -27,7 +27,6 @@ from lesions.imaging.formats import refuse_broken
 SETTINGS = {"dataverse": "dataset", "url": "files", "kaggle": "kind"}
 # Another file system, one without hard links, a file of another owner, or with too many links.
 NO_LINK = {errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EMLINK}
-EXCLUDED = "excluded.csv"
 SECOND_FOLDER = re.compile(r"ham10000_images_part_?2(?!\d)", re.IGNORECASE)
 
 

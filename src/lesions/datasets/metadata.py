@@ -10,6 +10,7 @@ from lesions.datasets.layouts.tables import read_table
 from lesions.datasets.metadata_schema import check_metadata
 
 OTHER_METADATA = "metadata.csv"  # of all layouts but HAM10000's
+EXCLUDED = "excluded.csv"  # `value` and `n_images` of the diagnoses that were left out
 
 
 def find_raw_metadata(raw: Path) -> Path:
