@@ -27,6 +27,13 @@ MEANINGS = {
     "sets.<name>.source.kind": "where photographs and metadata come from",
     "sets.<name>.source.dataset": "what to download",
     "sets.<name>.source.extra_images": "photographs without a row in the metadata",
+    "sets.<name>.source.map": "diagnoses in the metadata's own words to codes of `classes`",
+    "sets.<name>.source.exclude": "diagnoses that are left out and counted",
+    "sets.<name>.source.layout": "how folder and metadata are laid out; `auto` recognises it",
+    "sets.<name>.source.columns": "what our columns are called in the metadata",
+    "classes.codes": "labels are positions in this list, from 0",
+    "classes.names": "a name for each code, in figures, report and model card",
+    "classes.malignant": "codes that are screening tasks, each and all together",
     "sets.<name>.source.files": "metadata and photographs, as single files or `.zip`",
     "sets.<name>.source.files.url": "address, which ends in the file's name",
     "sets.<name>.source.files.sha256": "`null`: that of the first download is recorded",
@@ -74,7 +81,10 @@ def settings() -> str:
 
 
 def _is_value(field: dict) -> bool:
-    return not {"properties", "oneOf", "patternProperties"} & set(_resolve(field))
+    """Return whether a setting is a value, or a mapping of the user's words to values."""
+    field = _resolve(field)
+    entries = field.get("patternProperties", {}).values()
+    return not {"properties", "oneOf"} & set(field) and all(map(_is_value, entries))
 
 
 def _section(schema: dict, path: str, demo: list[dict]) -> list[str]:
@@ -136,7 +146,7 @@ def _choices(field: dict) -> list:
 
 
 def _yaml(value) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
     return f"`{text}`"
 
 
