@@ -1,4 +1,4 @@
-"""Stage `ingest`: bring the photographs and metadata of a set into HAM10000's layout."""
+"""Stage `ingest`: bring the photographs and metadata of a set into one layout."""
 
 from lesions.pipeline.cli import read_params, read_paths
 
@@ -7,9 +7,10 @@ from lesions.datasets.ingest import ingest_set
 
 def main():
     paths = read_paths(__doc__, "name", "source", "raw")
-    source = read_params().sets[paths.name].source
-    settings = source.model_dump(exclude={"path"})
-    ingest_set(paths.raw, name=paths.name, path=paths.source, **settings)
+    params = read_params()
+    settings = params.sets[paths.name].source.model_dump(exclude={"path"})
+    codes = params.classes.codes
+    ingest_set(paths.raw, name=paths.name, codes=codes, path=paths.source, **settings)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Check, before anything runs, the folders and files that settings name."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from lesions.config import Params
+from lesions.config.sets import Source
+from lesions.datasets.ingest import choose_drawn, plan_ingest
 from lesions.datasets.medmnist import find_arrays
-from lesions.datasets.metadata import find_metadata, read_metadata
 from lesions.datasets.synthetic.cohort import count_images
-from lesions.taxonomy import CODES
 
 # What stages, DVC and Git write.
 WRITTEN = ("data/sets", "models", "predictions", "evaluation", "metrics", "plots")
@@ -21,14 +22,7 @@ def check_data(params: Params) -> None:
         source, setting = photographs.source, f"sets.{name}.source.path"
         refuse_outputs(source.path, setting=setting)
         refuse_unhashable(source.path, setting=setting)
-        counts = {}
-        if source.kind == "medmnist":
-            find_arrays(Path(source.path), setting=setting)
-        elif source.kind == "synthetic":
-            counts = count_images(source.n_images)
-        elif source.kind == "folder":
-            metadata = read_metadata(find_metadata(Path(source.path), setting=setting))
-            counts = metadata["dx"].value_counts().reindex(CODES, fill_value=0).to_dict()
+        counts = count_local_images(source, params.classes.codes, name=name)
         if name == "study" and counts and params.balance.method in ("adasyn", "smote"):
             refuse_rare_classes(counts, params.balance.n_neighbors)
     for name, backbone in params.backbones.items():
@@ -37,6 +31,25 @@ def check_data(params: Params) -> None:
                 f"backbones.{name}.weights: {backbone.weights} does not exist; correct the path, "
                 "or use imagenet or random"
             )
+
+
+def count_local_images(source: Source, codes: Sequence[str], *, name: str) -> dict[str, int]:
+    """Look as stage `ingest` will, without decoding; return images by code, {} if not known."""
+    diagnoses = {"codes": codes, "map": source.map, "exclude": source.exclude}
+    setting = f"sets.{name}.source.path"
+    counts = dict.fromkeys(codes, 0)
+    if source.kind == "synthetic":
+        drawn = choose_drawn(**diagnoses, name=name)
+        for dx, n_images in count_images(source.n_images, drawn).items():
+            counts[source.map.get(dx, dx)] += n_images
+        return counts
+    if source.kind == "folder":
+        settings = source.model_dump(include={"layout", "columns", "extra_images"})
+        plan = plan_ingest(source.path, setting=setting, **diagnoses, **settings)
+        return counts | plan.metadata["dx"].value_counts().to_dict()
+    if source.kind == "medmnist":
+        find_arrays(Path(source.path), setting=setting)
+    return {}
 
 
 def refuse_outputs(folder: str, *, setting: str) -> None:

@@ -10,9 +10,15 @@ def touch(folder, *names):
 
 
 def test_images_are_found_by_name_in_any_subfolder(tmp_path):
-    touch(tmp_path, "c.jpg", "deep/down/a.JPG", "part/b.jpeg", "readme.txt", "part/d.png")
+    touch(tmp_path, "c.jpg", "deep/down/a.JPG", "part/b.jpeg", "readme.txt", "part/d.gif")
     assert find_images(tmp_path) == {"a": "deep/down/a.JPG", "b": "part/b.jpeg", "c": "c.jpg"}
     assert list(find_images(str(tmp_path))) == ["a", "b", "c"]
+
+
+def test_all_formats_are_found_in_any_case(tmp_path):
+    names = ["a.jfif", "b.PNG", "c.tif", "d.Tiff", "e.bmp", "f.WebP", "g.JPG"]
+    touch(tmp_path, *names)
+    assert list(find_images(tmp_path).values()) == names
 
 
 def test_hidden_files_archives_and_those_of_macos_are_skipped(tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 from made_up_metadata import HEADER, ROWS, replaced, table
 
-from lesions.datasets.ham10000 import COLUMNS
-from lesions.datasets.metadata import read_metadata
+from lesions.datasets.ham10000 import CODES, COLUMNS, METADATA
+from lesions.datasets.metadata import find_raw_metadata, read_metadata
 
 
 def write(folder, *lines, name="HAM10000_metadata.csv", encoding="utf-8"):
@@ -69,54 +69,23 @@ def test_a_file_that_is_not_a_table_is_refused(tmp_path, rows, message):
         read_metadata(write(tmp_path, HEADER, *rows))
 
 
-# The ISIC's ground truth: its columns stand in an order of their own.
-ONE_HOT = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
-TRUTH = ["ISIC_1,0.0,1.0,0.0,0.0,0.0,0.0,0.0", "ISIC_2,0,0,0,0,0,0,1", "ISIC_3,0,0,0,1.0,0,0,0"]
-
-
-@pytest.mark.parametrize("separator", [",", "\t"])
-def test_the_isics_ground_truth_becomes_ham10000s_columns(tmp_path, separator):
-    lines = [line.replace(",", separator) for line in [ONE_HOT, *TRUTH]]
-    metadata = read_metadata(write(tmp_path, *lines, name="ISIC2018_Task3_Test_GroundTruth.csv"))
-    assert tuple(metadata.columns) == COLUMNS
-    assert [",".join(row) for row in metadata.to_numpy()] == [
-        "ISIC_1,ISIC_1,nv,,,,",
-        "ISIC_2,ISIC_2,vasc,,,,",
-        "ISIC_3,ISIC_3,akiec,,,,",
-    ]
-
-
-def test_further_columns_of_a_ground_truth_are_kept(tmp_path):
-    lines = [f"{ONE_HOT},weight", *(f"{row},0.5" for row in TRUTH)]
-    metadata = read_metadata(write(tmp_path, *lines))
-    assert tuple(metadata.columns) == (*COLUMNS, "weight")
-    assert set(metadata["weight"]) == {"0.5"}
-
-
-@pytest.mark.parametrize(
-    ("row", "found"),
-    [
-        ("ISIC_9,1.0,1.0,0,0,0,0,0", "'mel and nv'"),
-        ("ISIC_9,0,0,0,0,0,0,0", "''"),
-        ("ISIC_9,0.7,0,0,0,0,0,0", "'mel 0.7'"),
-        ("ISIC_9,1,yes,0,0,0,0,0", "'mel and nv yes'"),
-    ],
-)
-def test_a_ground_truth_without_exactly_one_diagnosis_is_refused(tmp_path, row, found):
-    with pytest.raises(ValueError, match=rf"^Row 5 of .*: unknown dx {found}; expected "):
-        read_metadata(write(tmp_path, ONE_HOT, *TRUTH, row))
-
-
-def test_a_ground_truth_of_other_diagnoses_is_refused(tmp_path):
-    message = r"lacks the columns lesion_id, .*; it has 'image', 'MEL', 'NV', 'BCC'"
-    with pytest.raises(ValueError, match=message):
-        read_metadata(write(tmp_path, ONE_HOT.replace("AKIEC", "AK"), *TRUTH))
-
-
-def test_semicolons_between_values_are_refused(tmp_path):
+def test_semicolons_between_values_are_read(tmp_path):
     path = write(tmp_path, *(line.replace(",", ";") for line in [HEADER, *ROWS]))
-    with pytest.raises(ValueError, match=r"it has 'lesion_id;image_id;.*; separate columns by"):
-        read_metadata(path)
+    assert [",".join(row) for row in read_metadata(path).to_numpy()] == ROWS
+
+
+def test_a_diagnosis_that_is_no_code_is_refused_where_codes_are_given(tmp_path):
+    path = write(tmp_path, HEADER, *replaced("mel", "melanoma", 3))
+    assert read_metadata(path)["dx"].iloc[3] == "melanoma"
+    with pytest.raises(ValueError, match=r"^Row 5 of .*: unknown dx 'melanoma'; expected one of "):
+        read_metadata(path, codes=CODES)
+
+
+@pytest.mark.parametrize("name", [METADATA, "metadata.csv"])
+def test_the_metadata_that_ingest_wrote_are_found(tmp_path, name):
+    with pytest.raises(ValueError, match=r"neither .* nor metadata\.csv; run stage `ingest` again"):
+        find_raw_metadata(tmp_path)
+    assert find_raw_metadata(write(tmp_path, HEADER, name=name).parent) == tmp_path / name
 
 
 def test_an_empty_file_is_refused(tmp_path):

@@ -1,11 +1,10 @@
 import re
 
-import pandas as pd
 import pytest
 from made_up_metadata import ROWS, replaced, table
 from pandas._libs.parsers import STR_NA_VALUES
 
-from lesions.datasets.ham10000 import COLUMNS
+from lesions.datasets.ham10000 import CODES, COLUMNS
 from lesions.datasets.metadata_schema import MISSING_MARKERS, check_metadata
 
 NAME = "HAM10000_metadata.csv"
@@ -71,7 +70,7 @@ FAULTS = {
 @pytest.mark.parametrize(("rows", "message"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_counted_and_the_first_is_named(rows, message):
     with pytest.raises(ValueError, match=message):
-        check_metadata(table(*rows), name=NAME)
+        check_metadata(table(*rows), name=NAME, codes=CODES)
 
 
 def test_every_broken_rule_is_reported_with_its_count():
@@ -83,7 +82,7 @@ def test_every_broken_rule_is_reported_with_its_count():
         "HAM_4, ISIC_5,akiec,consensus,-1,female,face",  # space; age
     ]
     with pytest.raises(ValueError, match="has 7 kinds of faults") as refused:
-        check_metadata(table(*rows), name=NAME)
+        check_metadata(table(*rows), name=NAME, codes=CODES)
     assert sorted(str(refused.value).splitlines()) == sorted(
         [
             f"{NAME} has 7 kinds of faults:",
@@ -106,7 +105,7 @@ def test_rows_without_a_lesion_are_not_one_lesion_with_several_diagnoses():
     rows = [row[1:] for row in rows]  # the number, which was the lesion's, goes as well
     message = r"^Row 2 of cohort\.csv: empty lesion_id '' \(and 5 more rows\); fill it in$"
     with pytest.raises(ValueError, match=message):
-        check_metadata(table(*rows), name="cohort.csv")
+        check_metadata(table(*rows), name="cohort.csv", codes=CODES)
 
 
 def test_a_missing_column_is_named_with_those_found():
@@ -128,10 +127,13 @@ def test_a_column_that_the_pipeline_adds_is_refused():
         check_metadata(table(*ROWS).assign(label="1"), name="cohort.csv")
 
 
-def test_rows_are_numbered_by_position_not_by_index():
-    metadata = table(*replaced("mel", "melanoma", 3)).set_index(pd.Index(range(100, 106)))
+def test_rows_are_numbered_as_in_the_file_where_some_are_left_out():
+    metadata = table(*replaced("mel", "melanoma", 3)).drop(index=[0, 2])
     with pytest.raises(ValueError, match=r"Row 5 of cohort\.csv: unknown dx 'melanoma'"):
-        check_metadata(metadata, name="cohort.csv")
+        check_metadata(metadata, name="cohort.csv", codes=CODES)
+    several = table(*replaced("vasc", "nv", 5), "HAM_5,ISIC_7,mel,histo,,male,foot")
+    with pytest.raises(ValueError, match=r"Rows 7 and 8 of .* HAM_5 has two dx, 'nv' and 'mel'"):
+        check_metadata(several.drop(index=[1, 3]), name="cohort.csv")
 
 
 @pytest.mark.parametrize("word", sorted(STR_NA_VALUES - {""}))

@@ -39,8 +39,9 @@ def ingest(tmp_path, monkeypatch):
             settings = {"extra_images": "refuse"} | settings
         source = TypeAdapter(Source).validate_python({"kind": kind, "path": path} | settings)
         settings = source.model_dump(exclude={"path"})
-        ingest_set(Path("data/raw"), name="study", path=Path(path), **settings)
-        return Path("data/raw")
+        raw = Path("data/raw")
+        ingest_set(raw, name="study", codes=ham10000.CODES, path=Path(path), **settings)
+        return raw
 
     return run
 
@@ -61,7 +62,7 @@ def assert_same_photographs(raw, world):
     }
     table = read_metadata(raw / METADATA)[list(COLUMNS)]
     pd.testing.assert_frame_equal(table, read_metadata(world / METADATA)[list(COLUMNS)])
-    assert sorted(path.name for path in raw.iterdir()) == sorted([METADATA, *IMAGE_FOLDERS])
+    assert {path.name for path in raw.iterdir()} == {METADATA, *IMAGE_FOLDERS, "excluded.csv"}
     assert [path.name for path in raw.parent.iterdir()] == ["raw"]
 
 
@@ -199,7 +200,7 @@ def test_synthetic_photographs_replace_what_was_there(ingest):
     Path("data/raw/old").touch()
     raw = ingest("synthetic", n_images=60, seed=1)
     assert len(find_images(raw)) == len(read_metadata(raw / METADATA)) == 60
-    assert sorted(path.name for path in raw.iterdir()) == sorted([METADATA, *IMAGE_FOLDERS])
+    assert {path.name for path in raw.iterdir()} == {METADATA, *IMAGE_FOLDERS, "excluded.csv"}
     assert [path.name for path in raw.parent.iterdir()] == ["raw"]
 
 

@@ -14,7 +14,7 @@ import pytest
 from cloned import ROOT
 from PIL import Image
 
-from lesions.datasets.ham10000 import COLUMNS, IMAGE_FOLDERS, METADATA
+from lesions.datasets.ham10000 import CODES, COLUMNS, IMAGE_FOLDERS, METADATA
 from lesions.datasets.ingest import ingest_folder
 from lesions.imaging.images import read_image, resize_images
 from lesions.imaging.jpeg import MAX_PIXELS
@@ -219,11 +219,15 @@ READ = (
 )
 
 
+def ingest(source, raw):
+    ingest_folder(source, raw, codes=CODES, setting="sets.study.source.path")
+
+
 @pytest.fixture
 def study(tmp_path):
     """Return a function that ingests a photograph of these bytes and this name."""
 
-    def ingest(content, name="ISIC_1.jpg"):
+    def write_and_ingest(content, name="ISIC_1.jpg"):
         source = tmp_path / "mine"
         source.mkdir()
         stem = name.rpartition(".")[0]
@@ -233,10 +237,10 @@ def study(tmp_path):
         )
         if content is not None:
             (source / name).write_bytes(content)
-        ingest_folder(source, tmp_path / "raw", setting="sets.study.source.path")
+        ingest(source, tmp_path / "raw")
         return tmp_path / "raw" / IMAGE_FOLDERS[0] / f"{stem}.jpg"
 
-    return ingest
+    return write_and_ingest
 
 
 @pytest.mark.parametrize(("content", "fault"), REFUSED.values(), ids=REFUSED)
@@ -358,7 +362,7 @@ def test_what_is_no_file_is_refused_by_name(study, tmp_path, make):
     put_back()
     message = r" of \d paths named like an image are not files, first .*\.jpg, a .*; rename or move"
     with pytest.raises(ValueError, match=message):
-        ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
+        ingest(tmp_path / "mine", tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 
 
@@ -369,7 +373,7 @@ def test_a_link_out_of_the_folder_is_followed_and_what_it_leads_to_is_left_as_it
     with pytest.raises(ValueError, match="have no file"):
         study(None)
     (tmp_path / "mine/ISIC_1.jpg").symlink_to(tmp_path / "elsewhere.jpg")
-    ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
+    ingest(tmp_path / "mine", tmp_path / "raw")
     brought = tmp_path / "raw" / IMAGE_FOLDERS[0] / "ISIC_1.jpg"
     assert brought.read_bytes() == WHOLE
     assert not brought.is_symlink()
@@ -383,7 +387,7 @@ def test_folders_linked_in_a_ring_are_walked_once(study, tmp_path):
     deep.mkdir(parents=True)
     (deep / "up").symlink_to(tmp_path / "mine")
     (deep / "ISIC_1.jpg").write_bytes(WHOLE)
-    ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
+    ingest(tmp_path / "mine", tmp_path / "raw")
     assert (tmp_path / "raw" / IMAGE_FOLDERS[0] / "ISIC_1.jpg").read_bytes() == WHOLE
 
 
@@ -393,7 +397,7 @@ def test_a_link_out_of_the_folder_to_what_is_no_photograph_is_refused(study, tmp
     (tmp_path / "secret").write_text("a password", encoding="utf-8")
     (tmp_path / "mine/ISIC_1.jpg").symlink_to(tmp_path / "secret")
     with pytest.raises(ValueError, match=NO_JPEG):
-        ingest_folder(tmp_path / "mine", tmp_path / "raw", setting="sets.study.source.path")
+        ingest(tmp_path / "mine", tmp_path / "raw")
     assert (tmp_path / "secret").read_text(encoding="utf-8") == "a password"
 
 

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lesions.imaging.jpeg import find_fault, find_size, refuse_broken
+from lesions.imaging.formats import refuse_broken
+from lesions.imaging.jpeg import find_fault, find_size
 
 
 def jpeg(seed=0, *, size=24, suffix=".jpg", options=()):

@@ -94,6 +94,17 @@ class Params(Section):
         return sets
 
     @model_validator(mode="after")
+    def _diagnoses_are_mapped_to_codes(self) -> Self:
+        for name, photographs in self.sets.items():
+            for value, code in photographs.source.map.items():
+                if code not in self.classes.codes:
+                    raise ValueError(
+                        f"sets.{name}.source.map: {value!r} is mapped to {code}, which "
+                        f"classes.codes lacks; it has {', '.join(self.classes.codes)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _every_backbone_is_read(self) -> Self:
         read = {model.inputs.removeprefix("features/"): name for name, model in self.models.items()}
         for backbone, model in read.items():

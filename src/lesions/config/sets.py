@@ -5,12 +5,58 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from lesions.config.types import Name, Path, Section, Seed, Share
+from lesions.config.types import Diagnosis, Name, Path, Section, Seed, Share
 
 MAX_FILE_NAME = 200  # bytes; file systems allow 255, and a partial download has a longer name
 
+Layout = Literal[
+    "auto", "ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "folders", "table"
+]
+Column = Literal[
+    "image_id",
+    "dx",
+    "lesion_id",
+    "patient_id",
+    "age",
+    "sex",
+    "localization",
+    "dx_type",
+    "partition",
+]
 
-class SyntheticSource(Section):
+
+class Diagnoses(Section):
+    """What becomes of the diagnoses in a source's own words."""
+
+    map: dict[Diagnosis, Name] = Field(default={})  # to a code of `classes`
+    exclude: list[Diagnosis] = Field(default=[])  # left out and counted
+
+    @model_validator(mode="after")
+    def _either_mapped_or_excluded(self) -> Self:
+        both = [value for value in self.exclude if value in self.map]
+        if both:
+            raise ValueError(f"{both[0]!r} is in map and in exclude; remove it from one of them")
+        return self
+
+
+class Table(Diagnoses):
+    """How the metadata are laid out; `columns` names columns that are called differently."""
+
+    layout: Layout = "auto"
+    columns: dict[Column, Annotated[str, Field(min_length=1)]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _a_table_names_its_columns(self) -> Self:
+        missing = [column for column in ("image_id", "dx") if column not in self.columns]
+        if self.layout == "table" and missing:
+            raise ValueError(
+                f"layout: table needs columns.{missing[0]}; add 'columns: {{{missing[0]}: <heading "
+                "in the file>}'"
+            )
+        return self
+
+
+class SyntheticSource(Diagnoses):
     """Photographs that the pipeline draws."""
 
     kind: Literal["synthetic"]
@@ -19,14 +65,14 @@ class SyntheticSource(Section):
     seed: Seed
 
 
-class MedmnistSource(Section):
+class MedmnistSource(Diagnoses):
     """A `dermamnist*.npz`: the file, or the folder that holds it."""
 
     kind: Literal["medmnist"]
     path: Path
 
 
-class FolderSource(Section):
+class FolderSource(Table):
     """Photographs and metadata in the user's folder."""
 
     kind: Literal["folder", "kaggle"]
@@ -34,7 +80,7 @@ class FolderSource(Section):
     extra_images: Literal["refuse", "ignore"]
 
 
-class DataverseSource(Section):
+class DataverseSource(Diagnoses):
     """HAM10000, or the test images of ISIC 2018 task 3, from Harvard Dataverse."""
 
     kind: Literal["dataverse"]
@@ -65,7 +111,7 @@ class File(Section):
         return "" if name in (".", "..") else name
 
 
-class UrlSource(Section):
+class UrlSource(Table):
     """Files at addresses of the user's own."""
 
     kind: Literal["url"]

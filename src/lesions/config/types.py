@@ -31,6 +31,9 @@ Name = Annotated[
     AfterValidator(_refuse_ignored),
 ]
 
+# A diagnosis in the source's own words, which may be empty.
+Diagnosis = Annotated[str, AfterValidator(_refuse_ignored)]
+
 
 def _refuse_shell_characters(path: str) -> str:
     """Refuse what the shell that runs a stage's command would interpret."""

@@ -3,6 +3,7 @@
 Source: Tschandl, Rosendahl, Kittler, "The HAM10000 dataset", Sci Data 5:180161, 2018.
 """
 
+CODES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")  # Table 1; alphabetical
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 METADATA = "HAM10000_metadata.csv"
 IMAGE_FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2")

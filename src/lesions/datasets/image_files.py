@@ -1,6 +1,8 @@
 """The photographs in a folder, by the names of their files."""
 
 import os
+import re
+import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -8,7 +10,10 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-SUFFIXES = (".jpg", ".jpeg")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jfif")
+SUFFIXES = (*JPEG_SUFFIXES, ".png", ".tif", ".tiff", ".bmp", ".webp")
+# Masks that lie beside photographs of HAM10000 and of the ISIC's challenges.
+MASK = re.compile(r".+_(segmentation|superpixels|mask|attribute_\w+)", re.IGNORECASE)
 
 
 class ImageFile(NamedTuple):
@@ -17,21 +22,21 @@ class ImageFile(NamedTuple):
     image_id: str
     relative_path: str  # to the folder; an archive counts as a folder
     path: Path  # of the file itself, or of the archive
-    member: zipfile.ZipInfo | None = None
+    member: zipfile.ZipInfo | tarfile.TarInfo | None = None
 
 
 BY_ID = attrgetter("image_id")
 
 
 def find_images(folder: str | Path) -> dict[str, str]:
-    """Return the path of every JPEG file in `folder` and below, by image_id.
+    """Return the path of every image in `folder` and below, by image_id.
 
     Hidden files and `__MACOSX` are skipped; archives are not opened.
 
     Returns
     -------
     dict of str to str
-        image_id (the file's name without `.jpg` or `.jpeg`) to the path relative to `folder`, with
+        image_id (the file's name without its suffix) to the path relative to `folder`, with
         forward slashes; sorted by image_id.
 
     Raises
@@ -45,7 +50,7 @@ def find_images(folder: str | Path) -> dict[str, str]:
 
 
 def list_images(folder: str | Path) -> list[ImageFile]:
-    """Return the JPEG files in `folder` and below, without those in archives.
+    """Return the image files in `folder` and below, without those in archives.
 
     Raises
     ------
@@ -103,8 +108,13 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file name has the suffix of a JPEG."""
+    """Return whether a file name has the suffix of an image, in any case."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def is_no_photograph(image_id: str) -> bool:
+    """Return whether a file name without suffix is that of a mask of another photograph."""
+    return MASK.fullmatch(image_id) is not None
 
 
 def _raise(error):

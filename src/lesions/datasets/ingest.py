@@ -1,62 +1,174 @@
-"""Bring a set of photographs, from any source, into HAM10000's layout."""
+"""Bring a set of photographs, from any source and layout, into one layout."""
 
 import errno
 import os
 import re
 import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from lesions.datasets.archives import extract_images, list_archived_images
+import pandas as pd
+
+from lesions.datasets.archives import extract_images
 from lesions.datasets.atomic import replace_folder, sibling
-from lesions.datasets.ham10000 import COLUMNS, IMAGE_FOLDERS, METADATA
-from lesions.datasets.image_files import BY_ID, ImageFile, list_images, refuse_repeated_ids
-from lesions.datasets.metadata import find_metadata, read_metadata
+from lesions.datasets.diagnoses import count_excluded, resolve_diagnoses
+from lesions.datasets.ham10000 import CODES, IMAGE_FOLDERS, METADATA
+from lesions.datasets.image_files import BY_ID, JPEG_SUFFIXES, ImageFile, refuse_repeated_ids
+from lesions.datasets.layouts.recognise import read_layout
+from lesions.datasets.layouts.tables import read_table
+from lesions.datasets.metadata import OTHER_METADATA
+from lesions.datasets.metadata_schema import check_metadata
 from lesions.datasets.sources import open_source
 from lesions.datasets.synthetic.dataset import write_dataset
-from lesions.imaging.jpeg import refuse_broken
+from lesions.imaging.formats import refuse_broken
 
 # The setting of a source that leads to its photographs.
 SETTINGS = {"dataverse": "dataset", "url": "files", "kaggle": "kind"}
 # Another file system, one without hard links, a file of another owner, or with too many links.
 NO_LINK = {errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EMLINK}
+EXCLUDED = "excluded.csv"
 SECOND_FOLDER = re.compile(r"ham10000_images_part_?2(?!\d)", re.IGNORECASE)
+
+
+class Plan(NamedTuple):
+    """What will be ingested, checked but for the content of the photographs."""
+
+    layout: str
+    metadata: pd.DataFrame  # with codes as dx
+    images: list[ImageFile]  # one for each row, sorted by image_id
+    excluded: pd.DataFrame  # `value` and `n_images` of the diagnoses that are left out
+    file: Path | None  # the metadata's, if it can be copied as it is
 
 
 def ingest_set(
     raw: Path,
     *,
     name: str,
+    codes: Sequence[str],
     path: Path,
     kind: str,
+    layout: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
     extra_images: str = "refuse",
     **settings,
 ) -> None:
     """Write a set's photographs and metadata to the folder `raw`, completely or not at all.
 
-    `name` is the set's, for messages; all else are the settings `sets.<name>.source`, as described
-    in `lesions.config.sets`. See `ingest_folder` for the layout.
+    `name` is the set's, for messages, `codes` are those of the classes; all else are the settings
+    `sets.<name>.source`, as described in `lesions.config.sets`. See `ingest_folder` for the
+    layout; metadata of kind `dataverse` always become HAM10000's.
 
     Raises
     ------
     ValueError
         If the source is not available or its content has a fault.
     """
+    diagnoses = {"codes": codes, "map": map or {}, "exclude": exclude}
     if kind == "synthetic":
         with replace_folder(raw) as new:
-            write_dataset(new, **settings)
+            write_dataset(new, codes=choose_drawn(**diagnoses, name=name), **settings)
+            _rewrite_diagnoses(new, section=f"sets.{name}.source", **diagnoses)
         return
     setting = f"sets.{name}.source.{SETTINGS.get(kind, 'path')}"
     with open_source(kind, path, raw=raw, setting=setting, **settings) as folder:
-        ingest_folder(folder, raw, extra_images=extra_images, setting=setting)
+        ingest_folder(
+            folder,
+            raw,
+            layout=layout,
+            columns=columns,
+            as_ham10000=kind == "dataverse",
+            extra_images=extra_images,
+            setting=setting,
+            **diagnoses,
+        )
+
+
+def choose_drawn(
+    *, codes: Collection[str], map: Mapping[str, str], exclude: Collection[str], name: str
+) -> list[str]:
+    """Return the diagnoses of synthetic photographs that become a code of the set `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    drawn = [dx for dx in CODES if dx not in exclude and map.get(dx, dx) in codes]
+    if not drawn:
+        raise ValueError(
+            f"None of the synthetic diagnoses {', '.join(CODES)} is one of classes.codes, "
+            f"{', '.join(codes)}; map them to codes in sets.{name}.source.map"
+        )
+    return drawn
+
+
+def plan_ingest(
+    source: str | Path,
+    *,
+    codes: Sequence[str],
+    layout: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
+    extra_images: str = "refuse",
+    setting: str,
+) -> Plan:
+    """Read the metadata in a folder, and find the photograph of each row; nothing is written.
+
+    The parameters are those of `ingest_folder`.
+
+    Raises
+    ------
+    ValueError
+        If the layout is not recognised; the metadata have a fault; a diagnosis is unknown; a row
+        has no image; an image has two files, or no row unless that is ignored; or an archive cannot
+        be read.
+    """
+    map, section = map or {}, setting.rpartition(".")[0]
+    found = read_layout(
+        Path(source),
+        layout=layout,
+        columns=columns or {},
+        known={*codes, *map, *exclude},
+        setting=setting,
+    )
+    verbatim = found.metadata["dx"]
+    dx = resolve_diagnoses(
+        verbatim, codes=codes, map=map, exclude=exclude, name=found.name, section=section
+    )
+    kept = dx.notna()
+    if len(dx) and not kept.any():
+        raise ValueError(
+            f"All {len(dx)} images of {found.name} are left out by {section}.exclude; shorten it"
+        )
+    metadata = _replace_diagnoses(found.metadata, dx)
+    check_metadata(metadata, name=found.name, codes=codes)
+    left_out = set(found.metadata["image_id"][~kept])
+    images = _select(
+        [image for image in found.images if image.image_id not in left_out],
+        metadata["image_id"],
+        extra_images=extra_images,
+        setting=setting,
+    )
+    file = found.file if (dx == verbatim).all() else None
+    return Plan(found.layout, metadata, images, count_excluded(verbatim, dx), file)
 
 
 def ingest_folder(
-    source: str | Path, destination: str | Path, *, extra_images: str = "refuse", setting: str
+    source: str | Path,
+    destination: str | Path,
+    *,
+    as_ham10000: bool = False,
+    setting: str,
+    **options,
 ) -> None:
-    """Bring a folder of photographs and metadata into HAM10000's layout.
+    """Bring a folder of photographs and metadata into one layout.
 
     Metadata and file names are checked before anything is written. Then images in folders are
-    hard-linked (copied if the file system has no hard links), those in zip archives unpacked, and
+    hard-linked (copied if the file system has no hard links), those in archives unpacked, and
     all of them decoded. `destination` is replaced if there is no fault; `source` never changes.
 
     Parameters
@@ -64,41 +176,68 @@ def ingest_folder(
     source : str or Path
         Has the metadata and the images anywhere below it, in folders or archives.
     destination : str or Path
-        Gets `HAM10000_metadata.csv` (copied byte for byte, or converted if it is not HAM10000's
-        with commas) and `IMAGE_FOLDERS` with `<image_id>.jpg`: the second has the images from a
-        folder or archive of that name, the first all others.
-    extra_images : {'refuse', 'ignore'}
-        What to do with image files that have no row in the metadata.
+        If the source has the layout `ham10000`: gets `HAM10000_metadata.csv` (copied byte for byte
+        where possible) and `IMAGE_FOLDERS`: the second has the images from a folder or archive of
+        that name, the first all others. Else it gets `metadata.csv` and the folder `images`.
+        Files are called `<image_id>.jpg`, or by the suffix of their other format. `excluded.csv`
+        counts the diagnoses that were left out.
+    as_ham10000 : bool
+        Whether to write HAM10000's layout whatever the source's.
     setting : str
         The setting of `params.yaml` that leads to `source`, for messages.
+    **options
+        `codes`, those of the classes; `layout`, a key of `lesions.datasets.layouts.recognise`'s
+        `LAYOUTS`, or `auto`; `columns`, our columns to headings of the table; `map`, diagnoses to
+        codes; `exclude`, diagnoses to leave out; `extra_images`, `refuse` or `ignore` image files
+        that have no row in the metadata.
 
     Raises
     ------
     ValueError
-        If the metadata have a fault; a row has no image; an image has two files, or no row unless
-        that is ignored; an archive cannot be read; or a file is not a complete JPEG.
+        As `plan_ingest`, or if a file is not a complete image.
     """
     source, destination = Path(source), Path(destination)
     _refuse_overlap(source, destination, setting=setting)
-    metadata_file = find_metadata(source, setting=setting)
-    metadata = read_metadata(metadata_file)
-    images = list_images(source) + list_archived_images(source)
-    images = _select(images, metadata["image_id"], extra_images=extra_images, setting=setting)
-
+    plan = plan_ingest(source, setting=setting, **options)
+    as_ham10000 = as_ham10000 or plan.layout == "ham10000"
     with replace_folder(destination) as new:
-        for folder in IMAGE_FOLDERS:
+        for folder in IMAGE_FOLDERS if as_ham10000 else ["images"]:
             (new / folder).mkdir()
-        header = metadata_file.read_bytes().partition(b"\n")[0]
-        if b"\t" in header or COLUMNS[0].encode() not in header:
-            metadata.to_csv(new / METADATA, index=False, lineterminator="\n")
+        metadata_file = new / (METADATA if as_ham10000 else OTHER_METADATA)
+        if plan.file:
+            shutil.copyfile(plan.file, metadata_file)
         else:
-            shutil.copyfile(metadata_file, new / METADATA)
-        targets = {image: new / _image_folder(image) / f"{image.image_id}.jpg" for image in images}
+            plan.metadata.to_csv(metadata_file, index=False, lineterminator="\n")
+        plan.excluded.to_csv(new / EXCLUDED, index=False, lineterminator="\n")
+        targets = {
+            image: new / (_image_folder(image) if as_ham10000 else "images") / _file_name(image)
+            for image in plan.images
+        }
         for image, target in targets.items():
             if image.member is None:
                 _link(image.path, target)
         extract_images({image: target for image, target in targets.items() if image.member})
         refuse_broken({image.relative_path: target for image, target in targets.items()})
+
+
+def _replace_diagnoses(metadata, dx):
+    """Return the rows with a code; `diagnosis` keeps the source's words if a code differs."""
+    kept = metadata.assign(dx=dx)[dx.notna()]
+    verbatim = metadata["dx"][dx.notna()]
+    if (verbatim == kept["dx"]).all():
+        return kept
+    return kept.assign(**{"dx_in_source" if "diagnosis" in kept else "diagnosis": verbatim})
+
+
+def _rewrite_diagnoses(folder, *, section, **diagnoses):
+    """Map the diagnoses of synthetic photographs, and write that none is left out."""
+    metadata = read_table(folder / METADATA)
+    dx = resolve_diagnoses(metadata["dx"], name=METADATA, section=section, **diagnoses)
+    if (dx != metadata["dx"]).any():
+        mapped = _replace_diagnoses(metadata, dx)
+        mapped.to_csv(folder / METADATA, index=False, lineterminator="\n")
+    nothing = count_excluded(metadata["dx"], dx)
+    nothing.to_csv(folder / EXCLUDED, index=False, lineterminator="\n")
 
 
 def _refuse_overlap(source, destination, *, setting):
@@ -137,6 +276,11 @@ def _select(images, image_ids, *, extra_images, setting) -> list[ImageFile]:
 def _image_folder(image):
     folders = PurePosixPath(image.relative_path).parts[:-1]
     return IMAGE_FOLDERS[any(SECOND_FOLDER.match(name) for name in folders)]
+
+
+def _file_name(image):
+    suffix = PurePosixPath(image.relative_path).suffix.lower()
+    return f"{image.image_id}{'.jpg' if suffix in JPEG_SUFFIXES else suffix}"
 
 
 def _link(path, target):

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lesions.datasets.ham10000 import COLUMNS, IMAGE_FOLDERS, METADATA
-from lesions.taxonomy import CODES, N_CLASSES
+from lesions.datasets.ham10000 import CODES, COLUMNS, IMAGE_FOLDERS, METADATA
 
 PARTITIONS = ("train", "val", "test")
 SIDES = (28, 64, 128, 224)  # px
@@ -134,8 +133,8 @@ def _check(partition, images, labels):
         )
     if labels.shape not in {(len(images),), (len(images), 1)}:
         raise ValueError(f"{partition}_labels is {labels.shape} for {len(images)} images")
-    if labels.dtype.kind not in "ui" or not np.isin(labels, range(N_CLASSES)).all():
+    if labels.dtype.kind not in "ui" or not np.isin(labels, range(len(CODES))).all():
         raise ValueError(
             f"{partition}_labels is {labels.dtype} with the values "
-            f"{', '.join(map(str, np.unique(labels)[:9]))}, not integers from 0 to {N_CLASSES - 1}"
+            f"{', '.join(map(str, np.unique(labels)[:9]))}, not integers from 0 to {len(CODES) - 1}"
         )

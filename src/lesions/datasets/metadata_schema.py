@@ -1,19 +1,18 @@
 """Rules for the metadata, and the messages about rows that break them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from lesions.datasets.ham10000 import COLUMNS
-from lesions.taxonomy import CODES
+from lesions.datasets.image_files import SUFFIXES
 
 RESERVED_COLUMNS = ("label", "image_path")  # added by lesions.datasets.labels
 # Values that pandas.read_csv takes for missing (its na_values), but for the empty string.
 MISSING_MARKERS = r"#?N/A|#?NA|#N/A N/A|n/a|-?1\.#(?:IND|QNAN)|-?(?:NaN|nan)|<NA>|NULL|null|None"
 # Each rule is its own message: the fault, with the value for {}; then how to fix it.
-UNKNOWN_DX = f"unknown dx {{}}; expected one of {', '.join(CODES)}"
 SEVERAL_DX = "several dx in one lesion; correct the dx or the lesion_id"
 
 
@@ -44,7 +43,7 @@ SCHEMA = pa.DataFrameSchema(
             checks=[
                 *_id_checks("image_id"),
                 pa.Check(
-                    lambda ids: ~ids.str.lower().str.endswith((".jpg", ".jpeg")),
+                    lambda ids: ~ids.str.lower().str.endswith(SUFFIXES),
                     error="image_id {} is a file name; remove the suffix",
                 ),
                 pa.Check(
@@ -53,7 +52,7 @@ SCHEMA = pa.DataFrameSchema(
                 ),
             ]
         ),
-        "dx": pa.Column(checks=pa.Check(lambda dx: dx.isin(CODES), error=UNKNOWN_DX)),
+        "dx": pa.Column(),
         "age": pa.Column(
             checks=pa.Check(  # text becomes NaN, which is not between
                 lambda age: (age == "") | pd.to_numeric(age, errors="coerce").between(0, 120),
@@ -65,7 +64,9 @@ SCHEMA = pa.DataFrameSchema(
 )
 
 
-def check_metadata(metadata: pd.DataFrame, *, name: str) -> None:
+def check_metadata(
+    metadata: pd.DataFrame, *, name: str, codes: Collection[str] | None = None
+) -> None:
     """Raise ValueError if columns are missing, repeated or reserved, or rows break `SCHEMA`.
 
     The message counts the rows that break each rule and names the first, numbered as in the file
@@ -74,16 +75,23 @@ def check_metadata(metadata: pd.DataFrame, *, name: str) -> None:
     Parameters
     ----------
     metadata : DataFrame
-        HAM10000's columns and any others; all values are strings.
+        HAM10000's columns and any others; all values are strings. The index counts the file's rows
+        from 0, some of which may be left out.
     name : str
         What messages call the table, usually its file name.
+    codes : collection of str, optional
+        What dx may be; anything if left out.
     """
-    _check_columns(list(metadata.columns), name=name)  # first: the rules need them
+    check_columns(list(metadata.columns), name=name)  # first: the rules need them
     if metadata.empty:
         raise ValueError(f"{name} has a header but no rows; download it again")
-    metadata = metadata.reset_index(drop=True)
+    schema = SCHEMA
+    if codes is not None:
+        rule = f"unknown dx {{}}; expected one of {', '.join(codes)}"
+        known = pa.Check(lambda dx: dx.isin(codes), error=rule)
+        schema = SCHEMA.update_column("dx", checks=known)
     try:
-        SCHEMA.validate(metadata, lazy=True)
+        schema.validate(metadata, lazy=True)
     except SchemaErrors as errors:
         faults = _describe_faults(errors.failure_cases, metadata, name=name)
         if len(faults) == 1:
@@ -94,7 +102,7 @@ def check_metadata(metadata: pd.DataFrame, *, name: str) -> None:
 
 def describe_fault(rule: str, values: pd.Series, rows: Sequence[int], *, name: str) -> str:
     """Return a message about the first of the `rows` that break a rule, and their number."""
-    fault, _, fix = rule.format(repr(values.iloc[rows[0]])).partition("; ")
+    fault, _, fix = rule.format(repr(values[rows[0]])).partition("; ")
     return f"Row {rows[0] + 2} of {name}: {fault}{and_more(len(rows) - 1, 'row')}; {fix}"
 
 
@@ -103,7 +111,8 @@ def and_more(n: int, noun: str) -> str:
     return f" (and {n} more {noun}{'s' if n > 1 else ''})" if n else ""
 
 
-def _check_columns(columns, *, name):
+def check_columns(columns: Sequence[str], *, name: str) -> None:
+    """Raise ValueError if columns of HAM10000 are missing, or any are repeated or reserved."""
     missing = [column for column in COLUMNS if column not in columns]
     if missing:
         raise ValueError(
@@ -111,17 +120,22 @@ def _check_columns(columns, *, name):
             f"{', '.join(map(repr, columns))}; separate columns by commas, and name them "
             f"{', '.join(COLUMNS)}"
         )
-    repeated = [column for column in dict.fromkeys(columns) if columns.count(column) > 1]
-    if repeated:
-        raise ValueError(
-            f"{name} has the column {repeated[0]!r} several times"
-            f"{and_more(len(repeated) - 1, 'column')}; delete or rename the others"
-        )
+    refuse_repeated_columns(columns, name=name)
     reserved = [column for column in RESERVED_COLUMNS if column in columns]
     if reserved:
         raise ValueError(
             f"{name} has the columns {' and '.join(reserved)}, which the pipeline adds; rename or "
             "delete them"
+        )
+
+
+def refuse_repeated_columns(columns: Sequence[str], *, name: str) -> None:
+    """Raise ValueError if two columns have the same name."""
+    repeated = [column for column in dict.fromkeys(columns) if columns.count(column) > 1]
+    if repeated:
+        raise ValueError(
+            f"{name} has the column {repeated[0]!r} several times"
+            f"{and_more(len(repeated) - 1, 'column')}; delete or rename the others"
         )
 
 
@@ -139,7 +153,7 @@ def _describe_faults(cases, metadata, *, name):
 def _describe_several_dx(metadata, rows, *, name):
     lesions, dx = metadata["lesion_id"], metadata["dx"]
     lesion = lesions[rows[0]]
-    first = int((lesions == lesion).to_numpy().argmax())
+    first = int((lesions == lesion).idxmax())
     return (
         f"Rows {first + 2} and {rows[0] + 2} of {name}: lesion {lesion} has two dx, {dx[first]!r} "
         f"and {dx[rows[0]]!r}{and_more(lesions[rows].nunique() - 1, 'lesion')}; correct the dx or "

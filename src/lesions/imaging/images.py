@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lesions.imaging.formats import find_stated_size
 from lesions.imaging.jpeg import decode_image, find_excess, find_size
 from lesions.imaging.threads import map_in_threads
 
@@ -34,11 +35,11 @@ def read_image(path: Path, *, at_least: int | None = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file cannot be decoded completely, or a JPEG has more than `jpeg.MAX_PIXELS`.
+        If the file cannot be decoded completely, or its header states more than `jpeg.MAX_PIXELS`.
     """
     encoded = path.read_bytes()
     size = find_size(encoded)
-    if fault := find_excess(size):
+    if fault := find_excess(size or find_stated_size(encoded)):
         raise ValueError(f"{path} is too large to decode: {fault}; make it smaller")
     scale = 1 if at_least is None else find_scale(size, at_least=at_least)
     image = decode_image(encoded, cv2.IMREAD_COLOR_RGB | SCALES[scale])

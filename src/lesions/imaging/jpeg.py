@@ -1,14 +1,11 @@
 """Complete and damaged JPEG files, and their size, from the markers in them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-
-from lesions.imaging.stderr import capture_stderr
-from lesions.imaging.threads import map_in_threads
 
 # ITU-T T.81, B.1.1.2: 0xFF and a byte that is neither stuffing, fill nor a restart marker.
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -17,38 +14,8 @@ START_OF_SCAN = b"\xff\xda"
 END_OF_IMAGE = b"\xff\xd9"
 # SOF0 to SOF15, without DHT, JPG and DAC.
 START_OF_FRAME = {b"\xff%c" % code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
-# How libjpeg's warnings begin after which pixels differ from the photograph's.
-DAMAGE = re.compile(rb"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression")
 # 300 MB of RGB; libjpeg fills in what a file lacks, so that a header could take 60 times as much.
 MAX_PIXELS = 100_000_000
-
-
-def refuse_broken(files: Mapping[str, Path]) -> None:
-    """Decode every file; raise ValueError if one is not a complete JPEG.
-
-    `files` maps the name of each file, for the message, to its path. libjpeg conceals damage within
-    a file and reports it on stderr alone, without the file's name. Only if it did are the files
-    decoded again, one at a time, to find which.
-    """
-    with capture_stderr(DAMAGE) as (warnings, stderr):
-        faults = map_in_threads(find_fault, list(files.values()), desc="decode", file=stderr)
-    if warnings:
-        found = zip(faults, files.values(), strict=True)
-        faults = [fault or find_damage(path) for fault, path in found]
-    broken = [(name, fault) for name, fault in zip(files, faults, strict=True) if fault]
-    if broken:
-        name, fault = broken[0]
-        raise ValueError(
-            f"{len(broken)} of {len(files)} images are not complete JPEGs, first {name}: {fault}; "
-            "fetch it again"
-        )
-
-
-def find_damage(path: Path) -> str:
-    """Return what libjpeg finds damaged in a JPEG's pixels, '' if nothing; it has no checksum."""
-    with capture_stderr(DAMAGE) as (warnings, _):
-        find_fault(path)
-    return f"its pixels are damaged, libjpeg says: {warnings[0]}" if warnings else ""
 
 
 def find_fault(path: Path) -> str:

@@ -1,10 +1,11 @@
 """The metadata of an invented cohort, in HAM10000's format; no row is about a real person."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from lesions.datasets.ham10000 import COLUMNS
-from lesions.taxonomy import CODES
+from lesions.datasets.ham10000 import CODES, COLUMNS
 
 # Images of each diagnosis among HAM10000's 10,015 (Tschandl et al., Sci Data 5:180161, 2018).
 HAM10000_COUNTS = dict(zip(CODES, (327, 514, 1099, 115, 1113, 6705, 142), strict=True))
@@ -52,7 +53,7 @@ MIN_PER_DX, ENOUGH_PER_DX = 8, 24
 LESION_PREFIX = "DEMO_L"  # no real lesion or image has such an id
 
 
-def make_cohort(n_images: int, *, seed: int) -> pd.DataFrame:
+def make_cohort(n_images: int, *, seed: int, codes: Sequence[str] = CODES) -> pd.DataFrame:
     """Invent metadata in HAM10000's format.
 
     Diagnoses are distributed by `count_images`. Age, sex, localization and dx_type follow
@@ -64,6 +65,8 @@ def make_cohort(n_images: int, *, seed: int) -> pd.DataFrame:
         Photographs, at least 56.
     seed : int
         The same seed gives the same table.
+    codes : sequence of str
+        The diagnoses that the cohort has, of the seven.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def make_cohort(n_images: int, *, seed: int) -> pd.DataFrame:
         of five or missing, `sex` and `localization` may be 'unknown'.
     """
     rng = np.random.default_rng([seed, 0])
-    counts = count_images(n_images)
+    counts = count_images(n_images, codes)
     lesions = pd.concat(
         [_draw_lesions(dx, n, rng=rng) for dx, n in counts.items()], ignore_index=True
     )
@@ -88,21 +91,21 @@ def make_cohort(n_images: int, *, seed: int) -> pd.DataFrame:
     return cohort[list(COLUMNS)]
 
 
-def count_images(n_images: int) -> dict[str, int]:
-    """Return how many of `n_images` each dx has, in alphabetical order.
+def count_images(n_images: int, codes: Sequence[str] = CODES) -> dict[str, int]:
+    """Return how many of `n_images` each dx of `codes` has, in their order.
 
     They are in HAM10000's proportions, but each dx has at least a tenth of all images, limited to
     8 to 24; from some 2,100 images on this changes nothing.
     """
     minimum = min(ENOUGH_PER_DX, max(MIN_PER_DX, n_images // 10))
     counts = {}
-    n_left, weight_left = n_images, sum(HAM10000_COUNTS.values())
+    n_left, weight_left = n_images, sum(HAM10000_COUNTS[dx] for dx in codes)
     # Rarest first: images added to one are taken from the more frequent ones in proportion.
-    for dx in sorted(CODES, key=HAM10000_COUNTS.get):
+    for dx in sorted(codes, key=HAM10000_COUNTS.get):
         counts[dx] = max(minimum, round(n_left * HAM10000_COUNTS[dx] / weight_left))
         n_left -= counts[dx]
         weight_left -= HAM10000_COUNTS[dx]
-    return {dx: counts[dx] for dx in CODES}
+    return {dx: counts[dx] for dx in codes}
 
 
 def _draw_lesions(dx: str, n_images: int, *, rng: np.random.Generator) -> pd.DataFrame:

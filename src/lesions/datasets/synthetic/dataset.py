@@ -4,13 +4,14 @@ Nothing here comes from a photograph. A lesion is a stack of pigment maps, throu
 passes by the Beer–Lambert law; a photograph is one view of the result.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from lesions.datasets.ham10000 import IMAGE_FOLDERS, METADATA
+from lesions.datasets.ham10000 import CODES, IMAGE_FOLDERS, METADATA
 from lesions.datasets.synthetic.camera import take_photograph
 from lesions.datasets.synthetic.cohort import LESION_PREFIX, make_cohort
 from lesions.datasets.synthetic.pigments import draw_lesion
@@ -19,7 +20,9 @@ from lesions.imaging.threads import map_in_threads
 JPEG_QUALITY = 90
 
 
-def write_dataset(folder: Path, *, n_images: int, seed: int) -> pd.DataFrame:
+def write_dataset(
+    folder: Path, *, n_images: int, seed: int, codes: Sequence[str] = CODES
+) -> pd.DataFrame:
     """Write an invented cohort, metadata and photographs, in HAM10000's layout.
 
     Parameters
@@ -30,13 +33,15 @@ def write_dataset(folder: Path, *, n_images: int, seed: int) -> pd.DataFrame:
         Photographs, at least 56, of 600 × 450 px.
     seed : int
         The same seed gives the same bytes, whatever the number of threads.
+    codes : sequence of str
+        The diagnoses to draw.
 
     Returns
     -------
     DataFrame
         The metadata, from `lesions.datasets.synthetic.cohort.make_cohort`.
     """
-    cohort = make_cohort(n_images, seed=seed)
+    cohort = make_cohort(n_images, seed=seed, codes=codes)
     first, second = [folder / name for name in IMAGE_FOLDERS]
     for path in (first, second):
         path.mkdir(parents=True)
