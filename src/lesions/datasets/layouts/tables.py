@@ -42,7 +42,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the file cannot be read, is empty, has rows of unequal length or repeated columns.
+        If the file cannot be read, has no rows, rows of unequal length or repeated columns.
     """
     if path.suffix.lower() == PARQUET:
         table = _read_parquet(path)
@@ -50,6 +50,8 @@ def read_table(path: Path) -> pd.DataFrame:
         rows = _read_rows(path)
         table = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
     refuse_repeated_columns(list(table.columns), name=path.name)
+    if table.empty:
+        raise ValueError(f"{path.name} has a header but no rows; download it again")
     return table
 
 
