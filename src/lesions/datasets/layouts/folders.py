@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pandas as pd
 
 from lesions.datasets.archives import strip_archive_suffix
 from lesions.datasets.image_files import ImageFile, is_no_photograph
-from lesions.datasets.layouts.found import Found, convert_table
+from lesions.datasets.layouts.found import Folder, Found, convert_table
 
 PARTITIONS = {name: name for name in ("train", "val", "cal", "test")}
 PARTITIONS |= {"valid": "val", "validation": "val"}
@@ -22,25 +22,20 @@ def are_known(images: list[ImageFile], known: Collection[str]) -> bool:
 
 
 def read(
-    folder: Path,
-    images: list[ImageFile],
-    *,
-    columns: Mapping[str, str],
-    known: Collection[str],
-    setting: str,
+    folder: Folder, *, columns: Mapping[str, str], known: Collection[str], setting: str
 ) -> Found:
     """Return a row for each image: dx is its folder, partition the folder around that.
 
     The image_id is the file's name, or its whole path where several files have that name.
     """
-    images = [image for image in images if not is_no_photograph(image.image_id)]
+    images = [image for image in folder.images if not is_no_photograph(image.image_id)]
     paths = [[strip_archive_suffix(name) for name in _parts(image)] for image in images]
     loose = [image for image, parts in zip(images, paths, strict=True) if len(parts) < 2]
     if loose or not images:
         fault = f"first {loose[0].relative_path}" if loose else "there are no images"
         raise ValueError(
-            f"{len(loose)} of {len(images)} images in {folder} are in no folder that names their "
-            f"diagnosis, {fault}; sort them into folders, or correct {setting}"
+            f"{len(loose)} of {len(images)} images in {folder.path} are in no folder that names "
+            f"their diagnosis, {fault}; sort them into folders, or correct {setting}"
         )
     counts = Counter(image.image_id for image in images)
     ids = [
@@ -53,7 +48,7 @@ def read(
         table["partition"] = partitions
     images = [image._replace(image_id=new) for image, new in zip(images, ids, strict=True)]
     metadata = convert_table(pd.DataFrame(table, dtype=str), {column: column for column in table})
-    return Found("folders", metadata, images, None, f"the folders in {folder}")
+    return Found("folders", metadata, images, None, f"the folders in {folder.path}")
 
 
 def _parts(image):

@@ -14,6 +14,14 @@ OPTIONAL = ("patient_id", "partition")
 MISSING = ("", "-", "NA", "nan", "NaN", "null", "None", "N/A")
 
 
+class Folder(NamedTuple):
+    """The files in a folder and below."""
+
+    path: Path
+    images: list[ImageFile]  # those in archives too
+    files: list[Path]  # all others
+
+
 class Found(NamedTuple):
     """Metadata and photographs in a folder."""
 
@@ -43,8 +51,10 @@ def find_columns(
     Raises
     ------
     ValueError
-        If the table lacks a column that `columns` names, or one for image_id or dx.
+        If the table has no rows, or lacks a column that `columns` names, image_id or dx.
     """
+    if table.empty:
+        raise ValueError(f"{name} has a header but no rows; download it again")
     found = dict(columns)
     for column, names in usual.items():
         found.setdefault(column, next((name for name in names if name in table), None))

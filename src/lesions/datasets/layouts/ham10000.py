@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lesions.datasets.ham10000 import COLUMNS, METADATA
-from lesions.datasets.image_files import ImageFile, walk_files
-from lesions.datasets.layouts.found import Found, convert_table, find_columns
+from lesions.datasets.layouts.found import Folder, Found, convert_table, find_columns
 from lesions.datasets.layouts.tables import find_delimiter, find_tables, read_header, read_table
 from lesions.datasets.metadata_schema import check_columns
 
@@ -14,35 +13,27 @@ from lesions.datasets.metadata_schema import check_columns
 FILE_NAMES = {f"ham10000_metadata{suffix}" for suffix in (".csv", ".tab", "")}
 
 
-def find(folder: Path, columns: Mapping[str, str]) -> list[Path]:
+def find(folder: Folder, columns: Mapping[str, str]) -> list[Path]:
     """Return the metadata files: by name, else by HAM10000's columns."""
-    named = [
-        path for path in walk_files(folder) if path.name.lower() in FILE_NAMES and path.is_file()
-    ]
+    named = [path for path in folder.files if path.name.lower() in FILE_NAMES]
     needed = {columns.get(column, column) for column in COLUMNS}
-    return named or [path for path in find_tables(folder) if needed <= set(read_header(path))]
+    return named or [path for path in find_tables(folder.files) if needed <= set(read_header(path))]
 
 
 def read(
-    folder: Path,
-    images: list[ImageFile],
-    *,
-    columns: Mapping[str, str],
-    known: Collection[str],
-    setting: str,
+    folder: Folder, *, columns: Mapping[str, str], known: Collection[str], setting: str
 ) -> Found:
     """Return metadata as they are in the file, and the images."""
-    path = pick(find(folder, columns), folder, expected=METADATA, setting=setting)
+    path = pick(find(folder, columns), folder.path, expected=METADATA, setting=setting)
     table = read_table(path)
     if columns:
         usual = {column: (column,) for column in COLUMNS}
         table = convert_table(table, find_columns(table, usual, columns, name=path.name))
-        return Found("ham10000", table, images, None, path.name)
+        return Found("ham10000", table, folder.images, None, path.name)
     check_columns(list(table.columns), name=path.name)
     header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
-    return Found(
-        "ham10000", table, images, path if find_delimiter(header) == "," else None, path.name
-    )
+    file = path if find_delimiter(header) == "," else None
+    return Found("ham10000", table, folder.images, file, path.name)
 
 
 def pick(found: list[Path], folder: Path, *, expected: str, setting: str) -> Path:

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from lesions.datasets.image_files import ImageFile
-from lesions.datasets.layouts.found import MISSING, Found, convert_table, find_columns
+from lesions.datasets.layouts.found import MISSING, Folder, Found, convert_table, find_columns
 from lesions.datasets.layouts.ham10000 import pick
 from lesions.datasets.layouts.tables import find_tables, read_header, read_table
 
@@ -21,10 +20,10 @@ COLUMNS = {
 }
 
 
-def find(folder: Path, columns: Mapping[str, str]) -> list[Path]:
+def find(folder: Folder, columns: Mapping[str, str]) -> list[Path]:
     """Return the tables with the archive's columns."""
     image_id, levels = columns.get("image_id", "isic_id"), {*LEVELS, columns.get("dx")}
-    headers = {path: set(read_header(path)) for path in find_tables(folder)}
+    headers = {path: set(read_header(path)) for path in find_tables(folder.files)}
     return [
         path
         for path, header in headers.items()
@@ -33,22 +32,17 @@ def find(folder: Path, columns: Mapping[str, str]) -> list[Path]:
 
 
 def read(
-    folder: Path,
-    images: list[ImageFile],
-    *,
-    columns: Mapping[str, str],
-    known: Collection[str],
-    setting: str,
+    folder: Folder, *, columns: Mapping[str, str], known: Collection[str], setting: str
 ) -> Found:
     """Return the metadata; dx is the most specific diagnosis that is known, else the last one."""
     expected = "the archive's metadata.csv, with isic_id and diagnosis or diagnosis_1"
-    path = pick(find(folder, columns), folder, expected=expected, setting=setting)
+    path = pick(find(folder, columns), folder.path, expected=expected, setting=setting)
     table = read_table(path)
     if "dx" not in columns:
         levels = table[[level for level in LEVELS if level in table]]
         table["dx"] = [_most_specific(row, known) for row in levels.to_numpy()]
     found = find_columns(table, COLUMNS | {"dx": ("dx",)}, columns, name=path.name)
-    return Found("isic_archive", convert_table(table, found), images, None, path.name)
+    return Found("isic_archive", convert_table(table, found), folder.images, None, path.name)
 
 
 def _most_specific(levels, known):

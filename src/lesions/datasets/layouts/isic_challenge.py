@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesions.datasets.image_files import ImageFile, walk_files
-from lesions.datasets.layouts.found import Found, convert_table, find_columns
+from lesions.datasets.layouts.found import Folder, Found, convert_table, find_columns
 from lesions.datasets.layouts.ham10000 import pick
 from lesions.datasets.layouts.tables import find_tables, read_header, read_table
 from lesions.datasets.metadata_schema import and_more
@@ -36,35 +35,28 @@ FORM_2017 = ["melanoma", "seborrheic_keratosis"]  # neither: a naevus
 MALIGNANT = ("target", "malignant")  # 2024: 0 or 1
 
 
-def find(folder: Path, columns: Mapping[str, str]) -> list[Path]:
+def find(folder: Folder, columns: Mapping[str, str]) -> list[Path]:
     """Return the tables of the truth; those named so, if there are any, before predictions."""
-    named = [
-        path for path in walk_files(folder) if path.name.lower() in FILE_NAMES and path.is_file()
-    ]
-    tables = [path for path in find_tables(folder) if path not in named]
+    named = [path for path in folder.files if path.name.lower() in FILE_NAMES]
+    tables = [path for path in find_tables(folder.files) if path not in named]
     tables = [path for path in tables if _is_truth(read_header(path), columns)]
     found = sorted({*named, *tables})
     return [path for path in found if "groundtruth" in path.name.lower()] or found
 
 
 def read(
-    folder: Path,
-    images: list[ImageFile],
-    *,
-    columns: Mapping[str, str],
-    known: Collection[str],
-    setting: str,
+    folder: Folder, *, columns: Mapping[str, str], known: Collection[str], setting: str
 ) -> Found:
     """Return the truth, joined with what other tables say about its images."""
     expected = "a *_GroundTruth.csv, train.csv or train-metadata.csv of the ISIC"
-    path = pick(find(folder, columns), folder, expected=expected, setting=setting)
+    path = pick(find(folder, columns), folder.path, expected=expected, setting=setting)
     table = read_table(path)
     if "dx" not in columns:
         table = _decode(table, name=path.name)
     found = find_columns(table, COLUMNS | {"dx": ("dx",)}, columns, name=path.name)
-    table = _join_side_tables(table, found["image_id"], folder, truth=path)
+    table = _join_side_tables(table, found["image_id"], find_tables(folder.files), truth=path)
     found = find_columns(table, COLUMNS | {"dx": ("dx",)}, columns, name=path.name)
-    return Found("isic_challenge", convert_table(table, found), images, None, path.name)
+    return Found("isic_challenge", convert_table(table, found), folder.images, None, path.name)
 
 
 def _is_truth(header, columns):
@@ -109,9 +101,9 @@ def _read_ones(texts, *, name, at_least):
     return numbers == 1
 
 
-def _join_side_tables(table, image_id, folder, *, truth):
+def _join_side_tables(table, image_id, paths, *, truth):
     """Return the truth with the columns of every table that shares image ids with it."""
-    for path in find_tables(folder):
+    for path in paths:
         header = read_header(path)
         key = next((name for name in IMAGE if name in header), None)
         if path == truth or key is None or not SIDE & set(header):

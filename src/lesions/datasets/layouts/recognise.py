@@ -4,7 +4,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lesions.datasets.archives import contains_file, list_archived_images
-from lesions.datasets.image_files import ImageFile, is_no_photograph, list_images, walk_files
+from lesions.datasets.image_files import (
+    ImageFile,
+    is_image,
+    is_no_photograph,
+    list_images,
+    walk_files,
+)
 from lesions.datasets.layouts import (
     folders,
     ham10000,
@@ -13,7 +19,7 @@ from lesions.datasets.layouts import (
     pad_ufes_20,
     table,
 )
-from lesions.datasets.layouts.found import Found
+from lesions.datasets.layouts.found import Folder, Found
 from lesions.datasets.layouts.tables import find_tables, read_header
 
 BY_TABLE = {
@@ -57,61 +63,65 @@ def read_layout(
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; correct {setting}, or run 'dvc pull'")
-    images = list_images(folder) + list_archived_images(folder)
+    listed = Folder(
+        folder,
+        list_images(folder) + list_archived_images(folder),
+        [path for path in walk_files(folder) if not is_image(path.name) and path.is_file()],
+    )
     chosen = layout
     if layout == "auto":
-        chosen = _recognise(folder, images, columns=columns, known=known, setting=setting)
+        chosen = _recognise(listed, columns=columns, known=known, setting=setting)
     read = LAYOUTS[chosen].read
-    found = read(folder, images, columns=columns, known=known, setting=setting)
+    found = read(listed, columns=columns, known=known, setting=setting)
     if layout == "auto":
         print(f"{setting.rpartition('.')[0]}.layout: auto took {chosen} ({found.name})")
     return found._replace(images=_match(found.images, set(found.metadata["image_id"])))
 
 
-def _recognise(folder, images, *, columns, known, setting):
+def _recognise(folder, *, columns, known, setting):
     """Return the only layout that fits; raise ValueError if none or several do."""
     found = {name: layout.find(folder, columns) for name, layout in BY_TABLE.items()}
     found = {name: paths for name, paths in found.items() if paths}
-    if not found and folders.are_known(images, known):
+    if not found and folders.are_known(folder.images, known):
         return "folders"
     key = f"{setting.rpartition('.')[0]}.layout"
     if not found:
         names = ham10000.FILE_NAMES | isic_challenge.FILE_NAMES
-        archives = [path for path in walk_files(folder) if path.suffix.lower() == ".zip"]
+        archives = [path for path in folder.files if path.suffix.lower() == ".zip"]
         zipped = [path for path in archives if contains_file(path, names)]
         advice = f"unpack it from {zipped[0]}" if zipped else f"correct {setting}"
         raise ValueError(
-            f"No metadata in {folder} or below that is recognised ({_describe(folder, images)}); "
+            f"No metadata in {folder.path} or below that is recognised ({_describe(folder)}); "
             f"{advice}, or run 'dvc pull', or set {key} to one of {', '.join(LAYOUTS)}"
         )
     if len(found) > 1:
         files = [
-            f"{name} ({', '.join(str(path.relative_to(folder)) for path in paths)})"
+            f"{name} ({', '.join(str(path.relative_to(folder.path)) for path in paths)})"
             for name, paths in found.items()
         ]
         raise ValueError(
-            f"{folder} ({setting}) fits several layouts: {'; '.join(files)}; set {key} to one of "
-            "them, or move files away"
+            f"{folder.path} ({setting}) fits several layouts: {'; '.join(files)}; set {key} to "
+            "one of them, or move files away"
         )
     return next(iter(found))
 
 
-def _describe(folder, images):
+def _describe(folder):
     """Return which tables and folders of images there are, shortly."""
     tables = [
-        f"{path.relative_to(folder)} with {', '.join(read_header(path)[:9])}"
-        for path in find_tables(folder)[:3]
+        f"{path.relative_to(folder.path)} with {', '.join(read_header(path)[:9])}"
+        for path in find_tables(folder.files)[:3]
     ]
-    names = sorted({image.relative_path.rpartition("/")[0] or "." for image in images})
+    names = sorted({image.relative_path.rpartition("/")[0] or "." for image in folder.images})
     return f"tables: {'; '.join(tables) or 'none'}; images in {', '.join(names[:9]) or 'no folder'}"
 
 
 def _match(images: list[ImageFile], ids: set[str]) -> list[ImageFile]:
     """Return the images by the ids of their rows, without masks that have no row."""
-    matched, stems = [], {image.image_id for image in images}
+    matched, without_file = [], ids - {image.image_id for image in images}
     for image in images:
         stem = image.image_id
-        others = {stem.removesuffix(DOWNSAMPLED), stem + DOWNSAMPLED} & ids - stems
+        others = {stem.removesuffix(DOWNSAMPLED), stem + DOWNSAMPLED} & without_file
         if stem in ids:
             matched.append(image)
         elif others:

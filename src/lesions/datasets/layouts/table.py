@@ -4,31 +4,25 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lesions.datasets.ham10000 import COLUMNS
-from lesions.datasets.image_files import ImageFile, walk_files
-from lesions.datasets.layouts.found import OPTIONAL, Found, convert_table, find_columns
+from lesions.datasets.layouts.found import OPTIONAL, Folder, Found, convert_table, find_columns
 from lesions.datasets.layouts.ham10000 import pick
 from lesions.datasets.layouts.tables import PARQUET, find_tables, read_header, read_table
 
 
-def find(folder: Path, columns: Mapping[str, str]) -> list[Path]:
+def find(folder: Folder, columns: Mapping[str, str]) -> list[Path]:
     """Return the tables with the columns for image and diagnosis, else all Parquet files."""
     needed = {columns["image_id"], columns["dx"]}
-    found = [path for path in find_tables(folder) if needed <= set(read_header(path))]
-    return found or [path for path in walk_files(folder) if path.suffix.lower() == PARQUET]
+    found = [path for path in find_tables(folder.files) if needed <= set(read_header(path))]
+    return found or [path for path in folder.files if path.suffix.lower() == PARQUET]
 
 
 def read(
-    folder: Path,
-    images: list[ImageFile],
-    *,
-    columns: Mapping[str, str],
-    known: Collection[str],
-    setting: str,
+    folder: Folder, *, columns: Mapping[str, str], known: Collection[str], setting: str
 ) -> Found:
     """Return the metadata; a column that is not named is taken if it has our own name for it."""
     expected = f"a table with the columns {columns['image_id']} and {columns['dx']}"
-    path = pick(find(folder, columns), folder, expected=expected, setting=setting)
+    path = pick(find(folder, columns), folder.path, expected=expected, setting=setting)
     table = read_table(path)
     usual = {column: (column,) for column in (*COLUMNS, *OPTIONAL)}
     found = find_columns(table, usual, columns, name=path.name)
-    return Found("table", convert_table(table, found), images, None, path.name)
+    return Found("table", convert_table(table, found), folder.images, None, path.name)

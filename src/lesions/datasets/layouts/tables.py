@@ -2,22 +2,20 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from lesions.datasets.image_files import walk_files
 from lesions.datasets.metadata_schema import and_more, refuse_repeated_columns
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 PARQUET = ".parquet"
 
 
-def find_tables(folder: Path) -> list[Path]:
-    """Return the files of separated values in `folder` and below, by the end of their names."""
-    return [
-        path for path in walk_files(folder) if path.suffix.lower() in SUFFIXES and path.is_file()
-    ]
+def find_tables(files: Iterable[Path]) -> list[Path]:
+    """Return the files of separated values, by the end of their names."""
+    return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
 def read_header(path: Path) -> list[str]:
@@ -42,7 +40,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the file cannot be read, has no rows, rows of unequal length or repeated columns.
+        If the file cannot be read, is empty, has rows of unequal length or repeated columns.
     """
     if path.suffix.lower() == PARQUET:
         table = _read_parquet(path)
@@ -50,8 +48,6 @@ def read_table(path: Path) -> pd.DataFrame:
         rows = _read_rows(path)
         table = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
     refuse_repeated_columns(list(table.columns), name=path.name)
-    if table.empty:
-        raise ValueError(f"{path.name} has a header but no rows; download it again")
     return table
 
 
