@@ -3,11 +3,18 @@
 import os
 import socket
 import sys
+import tarfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from cloned import ROOT
 from dvc.repo import Repo
+
+from lesions.config.sets import FolderSource, SyntheticSource
+from lesions.datasets.ham10000 import CODES
+from lesions.datasets.ingest import ingest_set
 
 sys.path.append(str(ROOT / "tools"))
 import check_data
@@ -197,6 +204,8 @@ def test_a_diagnosis_without_an_image_is_refused_before_anything_runs(clone, pro
     rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization", "L,I,nv,histo,50,male,back"]
     (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows), encoding="utf-8")
     clone.edit(take_photographs_from(tmp_path))
+    assert "1 of 1 images in the metadata have no file, first I" in profiles("check", fails=True)
+    (tmp_path / "I.jpg").touch()  # the check does not decode
     assert "akiec has only 0 images" in profiles("check", fails=True)
 
 
@@ -204,7 +213,79 @@ def test_metadata_with_a_fault_are_refused_before_anything_runs(clone, profiles,
     rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization", "L,I,wart,histo,50,male,back"]
     (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows), encoding="utf-8")
     clone.edit(lambda params: add_external_set(params, str(tmp_path)))
-    assert "unknown dx 'wart'" in profiles("check", fails=True)
+    message = profiles("check", fails=True)
+    assert (
+        "has unknown diagnoses (1):\n  'wart': 1 image\nMap each to a code in sets.isic" in message
+    )
+
+
+NAMES = ("ISIC_1.png", "ISIC_1.BMP", "ISIC_1.tiff", "ISIC_1.jfif", "ISIC_1_downsampled.jpg")
+
+
+def write_photograph(folder, name):
+    suffix = ".jpg" if name.endswith(".jfif") else Path(name).suffix
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    (folder / name).write_bytes(cv2.imencode(suffix, pixels)[1].tobytes())
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A table of one photograph, without the file, and its settings."""
+    (tmp_path / "mine").mkdir()
+    rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization", "L,ISIC_1,nv,histo,50,male,back"]
+    (tmp_path / "mine/HAM10000_metadata.csv").write_text("\n".join(rows), encoding="utf-8")
+    path = str(tmp_path / "mine")
+    return FolderSource(kind="folder", path=path, extra_images="refuse", exclude=["bkl"])
+
+
+def look_and_ingest(source, raw):
+    """Return what the check and stage `ingest` say, which must be the same."""
+    said = []
+    settings = source.model_dump(exclude={"path"})
+    for look in (
+        lambda: check_data.count_local_images(source, CODES, name="study"),
+        lambda: ingest_set(raw, name="study", codes=CODES, path=Path(source.path), **settings),
+    ):
+        try:
+            said.append(look())
+        except ValueError as error:
+            said.append(str(error))
+    return said
+
+
+@pytest.mark.parametrize("archive", [False, True], ids=["file", "tar.gz"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_check_looks_as_ingest_will(source, tmp_path, name, archive):
+    checked, ingested = look_and_ingest(source, tmp_path / "raw")
+    assert checked == ingested
+    assert checked.startswith("1 of 1 images in the metadata have no file, first ISIC_1; look in")
+    folder = Path(source.path)
+    write_photograph(folder, name)
+    if archive:
+        with tarfile.open(folder / "photographs.tar.gz", "w:gz") as packed:
+            packed.add(folder / name, name)
+        (folder / name).unlink()
+    checked, ingested = look_and_ingest(source, tmp_path / "raw")
+    assert checked == dict.fromkeys(CODES, 0) | {"nv": 1}
+    assert ingested is None
+    write_photograph(folder, "more.png")
+    checked, ingested = look_and_ingest(source, tmp_path / "raw")
+    assert checked == ingested
+    assert checked.startswith("1 of 2 image files have no row in the metadata, first more.png;")
+
+
+def test_synthetic_photographs_are_counted_by_the_codes_they_are_mapped_to():
+    codes = ["benign", "malignant"]
+    mapped = dict.fromkeys(("bkl", "df", "nv"), "benign") | {"mel": "malignant"}
+    source = SyntheticSource(
+        kind="synthetic", path="data/source", n_images=100, seed=1, map=mapped, exclude=["vasc"]
+    )
+    counts = check_data.count_local_images(source, codes, name="study")
+    assert list(counts) == codes
+    assert sum(counts.values()) == 100
+    unmapped = source.model_copy(update={"map": {}})
+    with pytest.raises(ValueError, match=r"None of the synthetic .* sets\.study\.source\.map$"):
+        check_data.count_local_images(unmapped, codes, name="study")
 
 
 def test_the_check_does_not_import_tensorflow(clone):

@@ -542,3 +542,57 @@ def test_an_invalid_url_is_refused(refuse, url):
 
 def test_a_source_of_urls_names_a_file(refuse):
     assert "  sets.study.source.files: " in refuse(url_source())
+
+
+# Diagnoses and layouts
+
+
+def change_source(**settings):
+    """Return a change of the study's source to a folder with these settings."""
+    source = {"kind": "folder", "path": "data/source", "extra_images": "refuse"} | settings
+    return lambda params: params["sets"]["study"].update(source=source)
+
+
+def test_a_source_maps_and_excludes_diagnoses_in_any_words():
+    mapped = {"seborrheic keratosis": "bkl", "Nävus, o.n.A.": "nv", "": "df"}
+    params = accept(change_source(map=mapped, exclude=["unknown", "-"], layout="isic_archive"))
+    source = params.sets["study"].source
+    assert source.map == mapped
+    assert source.exclude == ["unknown", "-"]
+    assert accept(change_source()).sets["study"].source.layout == "auto"
+
+
+BAD_SOURCES = {
+    "a code that no class has": (
+        {"map": {"melanoma": "melanoma"}},
+        "sets.study.source.map: 'melanoma' is mapped to melanoma, which classes.codes lacks; it ",
+    ),
+    "a diagnosis that is mapped and excluded": (
+        {"map": {"unk": "nv"}, "exclude": ["unk"]},
+        "sets.study.source: 'unk' is in map and in exclude; remove it from one of them",
+    ),
+    "a diagnosis that YAML reads as a number": ({"map": {0: "nv"}}, "should be a valid string"),
+    "a diagnosis that DVC would not compare": (
+        {"map": {"size": "nv"}},
+        "the name size is reserved",
+    ),
+    "an unknown layout": ({"layout": "isic"}, "sets.study.source.layout: Input should be 'auto', "),
+    "a table without its columns": (
+        {"layout": "table", "columns": {"image_id": "file"}},
+        "layout: table needs columns.dx; add 'columns: {dx: <heading in the file>}'",
+    ),
+    "a column that is not ours": (
+        {"columns": {"image": "file"}},
+        "sets.study.source.columns.image",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD_SOURCES.values(), ids=BAD_SOURCES)
+def test_a_source_that_cannot_be_read_is_refused(refuse, settings, message):
+    assert message in refuse(change_source(**settings))
+
+
+def test_only_folders_kaggle_and_urls_have_a_layout(refuse):
+    message = refuse(lambda p: p["sets"]["study"]["source"].update(layout="auto"))
+    assert "sets.study.source.layout: unknown setting" in message

@@ -1,3 +1,5 @@
+import io
+import tarfile
 import zipfile
 
 import pytest
@@ -171,3 +173,58 @@ def test_a_bomb_with_a_false_size_is_cut_off_at_that_size_and_refused(tmp_path):
     with pytest.raises(ValueError, match=r"Cannot read .*: Bad CRC-32"):
         extract_all(tmp_path)
     assert (tmp_path / "a").stat().st_size <= 1000
+
+
+# Tar archives
+
+
+def write_tar(path, members):
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "X.TGZ"])
+def test_images_of_a_tar_archive_are_written_to_their_targets(tmp_path, name):
+    members = {"./b/b.jpg": b"B", "a.png": b"AA", "../../c.bmp": b"C", "__MACOSX/d.jpg": b"D"}
+    write_tar(tmp_path / name, members)
+    images = list_archived_images(tmp_path)
+    assert [image.relative_path for image in images] == [
+        f"{name}/b/b.jpg",
+        f"{name}/a.png",
+        f"{name}/../../c.bmp",
+    ]
+    (tmp_path / "out").mkdir()
+    extract_images({image: tmp_path / "out" / image.image_id for image in reversed(images)})
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert found == {"a": b"AA", "b": b"B", "c": b"C"}
+    assert {path.name for path in tmp_path.iterdir()} == {name, "out"}
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz"])
+@pytest.mark.parametrize("kept", [0, 0.1, 0.5, 0.8])
+def test_a_tar_archive_cut_short_is_refused(tmp_path, name, kept):
+    write_tar(tmp_path / name, {"a.jpg": bytes(range(256)) * 99, "b.jpg": bytes(range(256)) * 99})
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(ValueError, match=r"Cannot read the archive .*x\.tar.* bytes\): .*; downl"):
+        list_archived_images(tmp_path)
+
+
+def test_what_is_no_tar_archive_is_refused(tmp_path):
+    (tmp_path / "x.tgz").write_bytes(b"<!DOCTYPE html>")
+    with pytest.raises(ValueError, match=r"Cannot read the archive .*x\.tgz"):
+        list_archived_images(tmp_path)
+
+
+def test_a_bomb_in_a_tar_archive_is_refused_by_its_stated_size(tmp_path, monkeypatch):
+    write_tar(tmp_path / "x.tar.gz", {"a.jpg": bytes(65 * MIB)})
+    message = r"a\.jpg has 68157440 bytes unpacked \(\d+ packed\), above the limit of 6710886"
+    with pytest.raises(ValueError, match=message):
+        extract_all(tmp_path)
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", MIB)
+    with pytest.raises(ValueError, match=r"x\.tar\.gz has more than 1048576 bytes unpacked"):
+        list_archived_images(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]

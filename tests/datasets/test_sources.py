@@ -34,13 +34,13 @@ def ingest(tmp_path, monkeypatch):
     (tmp_path / "clone").mkdir()
     monkeypatch.chdir(tmp_path / "clone")
 
-    def run(kind, *, path="data/source", **settings):
+    def run(kind, *, path="data/source", codes=ham10000.CODES, **settings):
         if kind not in ("synthetic", "medmnist"):
             settings = {"extra_images": "refuse"} | settings
         source = TypeAdapter(Source).validate_python({"kind": kind, "path": path} | settings)
         settings = source.model_dump(exclude={"path"})
         raw = Path("data/raw")
-        ingest_set(raw, name="study", codes=ham10000.CODES, path=Path(path), **settings)
+        ingest_set(raw, name="study", codes=codes, path=Path(path), **settings)
         return raw
 
     return run
@@ -202,6 +202,27 @@ def test_synthetic_photographs_replace_what_was_there(ingest):
     assert len(find_images(raw)) == len(read_metadata(raw / METADATA)) == 60
     assert {path.name for path in raw.iterdir()} == {METADATA, *IMAGE_FOLDERS, "excluded.csv"}
     assert [path.name for path in raw.parent.iterdir()] == ["raw"]
+
+
+def test_synthetic_photographs_of_some_diagnoses_are_drawn_and_mapped(ingest):
+    mapped = {"nv": "benign", "mel": "malignant", "bcc": "malignant"}
+    raw = ingest("synthetic", n_images=60, seed=1, codes=("benign", "malignant"), map=mapped)
+    table = read_metadata(raw / METADATA, codes=("benign", "malignant"))
+    assert len(table) == len(find_images(raw)) == 60
+    assert table["dx"].tolist() == [mapped[dx] for dx in table["diagnosis"]]
+    assert set(table["diagnosis"]) == set(mapped)
+    assert (raw / "excluded.csv").read_text(encoding="utf-8") == "value,n_images\n"
+
+
+def test_diagnoses_of_dermamnist_can_be_left_out(ingest, tmp_path):
+    made = {}
+    for partition, n in (("train", 14), ("val", 7), ("test", 7)):
+        made[f"{partition}_images"] = np.full((n, 28, 28, 3), 90, np.uint8)
+        made[f"{partition}_labels"] = np.arange(n).reshape(-1, 1) % 7
+    np.savez(tmp_path / "dermamnist.npz", **made)
+    raw = ingest("medmnist", path=str(tmp_path), codes=ham10000.CODES[:6], exclude=["vasc"])
+    assert len(find_images(raw)) == 24  # of 28, four are vasc
+    assert (raw / "excluded.csv").read_text(encoding="utf-8") == "value,n_images\nvasc,4\n"
 
 
 def test_a_folder_is_ingested_and_extra_images_are_refused_or_ignored(

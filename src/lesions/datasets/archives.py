@@ -122,9 +122,14 @@ def _size(member):
 @contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
     """Open an archive; name it in an error if it is damaged, encrypted or of an unknown kind."""
+    suffix = path.suffix.lower()
     try:
-        with zipfile.ZipFile(path) if path.suffix.lower() == ".zip" else tarfile.open(path) as file:
-            yield file
+        if suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                yield archive
+        else:
+            with tarfile.open(path, "r:" if suffix == ".tar" else "r:gz") as archive:
+                yield archive
     except (*DAMAGE, OSError) as error:
         # EINVAL: an offset before the file's start; None: bzip2's. All other codes are the disk's.
         if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):

@@ -1,15 +1,11 @@
 import pytest
 
 LINES = [
-    "patient_id,lesion_id,smoke,age,region,diagnostic,itch,img_id,biopsed",
-    "PAT_1516,1765,,8,ARM,NEV,FALSE,PAT_1516_1765_530.png,False",
-    "PAT_46,881,False,55,NECK,BCC,True,PAT_46_881_939.png,True",
-    "PAT_46,881,False,55,NECK,BCC,True,PAT_46_881_14.png,True",
-    "PAT_1545,,,77,FACE,SEK,FALSE,PAT_1545_1867_547.png,",
-]
-LINES[0] = LINES[0].replace("smoke,", "smoke,gender,")
-LINES[1:] = [line.replace(",8,", ",,8,", 1) for line in LINES[1:2]] + [
-    line.replace(",55,", ",FEMALE,55,").replace(",77,", ",MALE,77,") for line in LINES[2:]
+    "patient_id,lesion_id,smoke,age,gender,region,diagnostic,itch,img_id,biopsed",
+    "PAT_1516,1765,,8,,ARM,NEV,FALSE,PAT_1516_1765_530.png,False",
+    "PAT_46,881,False,55,FEMALE,NECK,BCC,True,PAT_46_881_939.png,True",
+    "PAT_46,881,False,55,FEMALE,NECK,BCC,True,PAT_46_881_14.png,True",
+    "PAT_1545,,,77,MALE,FACE,SEK,FALSE,PAT_1545_1867_547.png,",
 ]
 FILES = [f"imgs_part_{n % 3 + 1}/{line.split(',')[-2]}" for n, line in enumerate(LINES[1:])]
 CODES = ("ack", "bcc", "mel", "nev", "scc", "sek")
