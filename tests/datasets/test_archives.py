@@ -179,7 +179,7 @@ def test_a_bomb_with_a_false_size_is_cut_off_at_that_size_and_refused(tmp_path):
 
 
 def write_tar(path, members):
-    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
+    with tarfile.open(path, "w:gz" if path.name.lower().endswith("gz") else "w") as archive:
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

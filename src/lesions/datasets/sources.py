@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from lesions.datasets.atomic import temporary_folder
 from lesions.datasets.download.cache import cache_folder, download
+from lesions.datasets.download.kaggle import link_kaggle_dataset
 from lesions.datasets.ham10000 import DATAVERSE_FILES
-from lesions.datasets.kaggle import link_kaggle_dataset
 from lesions.datasets.medmnist import find_arrays, write_photographs
 
 

@@ -131,7 +131,7 @@ def test_hostile_entries_of_a_tar_archive_are_never_followed(write, ingest, sour
     write("ISIC_1.jpg")
     content = (source / "ISIC_1.jpg").read_bytes()
     (source / "ISIC_1.jpg").unlink()
-    with tarfile.open(source / "x.tar", "w") as packed:
+    with tarfile.open(source / "x.tar", "w:") as packed:
         for name, kind in (("ISIC_2", tarfile.SYMTYPE), ("ISIC_3", tarfile.LNKTYPE)):
             entry = tarfile.TarInfo(f"{name}.jpg")
             entry.type, entry.linkname = kind, "/etc/passwd"
