@@ -147,6 +147,11 @@ def plan_ingest(
     metadata = _replace_diagnoses(found.metadata, dx)
     check_metadata(metadata, name=found.name, codes=codes)
     left_out = set(found.metadata["image_id"][~kept])
+    if both := sorted(left_out & set(metadata["image_id"])):
+        raise ValueError(
+            f"{found.name} has several rows for {len(both)} images, of which one is left out and "
+            f"one is not, first {both[0]}; keep one row per image"
+        )
     images = _select(
         [image for image in found.images if image.image_id not in left_out],
         metadata["image_id"],
