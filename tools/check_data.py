@@ -8,10 +8,11 @@ import pandas as pd
 
 from lesions.config import Params
 from lesions.config.sets import Source
-from lesions.datasets.diagnoses import resolve_diagnoses
 from lesions.datasets.ham10000 import CODES
-from lesions.datasets.ingest import choose_drawn, plan_ingest
+from lesions.datasets.ingest import choose_drawn
+from lesions.datasets.layouts.diagnoses import resolve_diagnoses
 from lesions.datasets.medmnist import find_arrays
+from lesions.datasets.plan import plan_ingest
 from lesions.datasets.synthetic.cohort import count_images
 
 # What stages, DVC and Git write.

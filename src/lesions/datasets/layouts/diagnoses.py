@@ -51,6 +51,15 @@ def resolve_diagnoses(
     return values.map({value: code for value, code in found.items() if value not in exclude})
 
 
+def replace_diagnoses(metadata: pd.DataFrame, dx: pd.Series) -> pd.DataFrame:
+    """Return the rows with a code; `diagnosis` keeps the source's words if a code differs."""
+    kept = metadata.assign(dx=dx)[dx.notna()]
+    verbatim = metadata["dx"][dx.notna()]
+    if (verbatim == kept["dx"]).all():
+        return kept
+    return kept.assign(**{"dx_in_source" if "diagnosis" in kept else "diagnosis": verbatim})
+
+
 def count_excluded(values: pd.Series, codes: pd.Series) -> pd.DataFrame:
     """Return `value` and `n_images` of the diagnoses that have no code, the most frequent first."""
     counts = values[codes.isna()].value_counts()
