@@ -131,8 +131,8 @@ def _values(field: dict) -> str:
     if choices := _choices(field):
         return ", ".join(f"`{choice}`" for choice in choices)
     if field["type"] == "array":
-        least = ", at least one" if field.get("minItems") else ""
-        return f"list of {_values(field['items'])}{least}"
+        least = field.get("minItems", 0)
+        return f"list of {_values(field['items'])}" + f", at least {least}" * bool(least)
     kinds = {"null": "`null`", "string": "text", "boolean": "`true`, `false`", "object": "mapping"}
     found = {sign: field[name] for name, sign in BOUNDS.items() if name in field}
     bounds = [f"{sign}\N{NO-BREAK SPACE}{n:,}" for sign, n in found.items() if n != MAX_COUNT]

@@ -12,7 +12,7 @@ import pytest
 from cloned import ROOT
 from dvc.repo import Repo
 
-from lesions.config.sets import FolderSource, SyntheticSource
+from lesions.config.sets import FolderSource, MedmnistSource, SyntheticSource
 from lesions.datasets.ham10000 import CODES
 from lesions.datasets.ingest import ingest_set
 
@@ -273,6 +273,16 @@ def test_the_check_looks_as_ingest_will(source, tmp_path, name, archive):
     checked, ingested = look_and_ingest(source, tmp_path / "raw")
     assert checked == ingested
     assert checked.startswith("1 of 2 image files have no row in the metadata, first more.png;")
+
+
+def test_dermamnist_with_a_diagnosis_that_no_class_has_is_refused_by_the_check(tmp_path):
+    (tmp_path / "dermamnist.npz").touch()
+    source = MedmnistSource(kind="medmnist", path=str(tmp_path))
+    assert check_data.count_local_images(source, CODES, name="study") == {}
+    with pytest.raises(
+        ValueError, match=r"DermaMNIST has unknown diagnoses \(1\):\n  'vasc': 1 im"
+    ):
+        check_data.count_local_images(source, CODES[:6], name="study")
 
 
 def test_synthetic_photographs_are_counted_by_the_codes_they_are_mapped_to():

@@ -4,10 +4,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from lesions.config import Params
 from lesions.config.sets import Source
-from lesions.datasets.ingest import choose_drawn, plan_ingest
+from lesions.datasets.ham10000 import CODES
+from lesions.datasets.ingest import choose_drawn
+from lesions.datasets.layouts.diagnoses import resolve_diagnoses
 from lesions.datasets.medmnist import find_arrays
+from lesions.datasets.plan import plan_ingest
 from lesions.datasets.synthetic.cohort import count_images
 
 # What stages, DVC and Git write.
@@ -49,6 +54,8 @@ def count_local_images(source: Source, codes: Sequence[str], *, name: str) -> di
         return counts | plan.metadata["dx"].value_counts().to_dict()
     if source.kind == "medmnist":
         find_arrays(Path(source.path), setting=setting)
+        section = setting.rpartition(".")[0]
+        resolve_diagnoses(pd.Series(CODES), name="DermaMNIST", section=section, **diagnoses)
     return {}
 
 

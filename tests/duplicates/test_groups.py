@@ -129,3 +129,10 @@ def test_groups_are_joined_along_chains(labels):
 def test_without_near_duplicates_the_groups_are_the_lesions(labels, pairs):
     groups = group_images(labels, pairs, similarity=0.999)
     assert groups["group"].tolist() == labels["lesion_id"].tolist()
+
+
+def test_lesions_of_one_patient_are_one_group(labels, pairs):
+    # Patients P of L2 (a1, a2) and L3 (d1), Q of L1 and L4.
+    patients = labels["lesion_id"].map({"L2": "P", "L3": "P", "L1": "Q", "L4": "Q"})
+    groups = group_images(labels.assign(patient_id=patients), pairs, similarity=0.999)
+    assert groups["group"].tolist() == patients.map({"P": "L2", "Q": "L1"}).tolist()

@@ -6,19 +6,15 @@ import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
-
-import pandas as pd
 
 from lesions.datasets.archives import extract_images
 from lesions.datasets.atomic import replace_folder, sibling
-from lesions.datasets.diagnoses import count_excluded, resolve_diagnoses
 from lesions.datasets.ham10000 import CODES, IMAGE_FOLDERS, METADATA
-from lesions.datasets.image_files import BY_ID, JPEG_SUFFIXES, ImageFile, refuse_repeated_ids
-from lesions.datasets.layouts.recognise import read_layout
+from lesions.datasets.image_files import JPEG_SUFFIXES
+from lesions.datasets.layouts.diagnoses import count_excluded, replace_diagnoses, resolve_diagnoses
 from lesions.datasets.layouts.tables import read_table
 from lesions.datasets.metadata import EXCLUDED, OTHER_METADATA
-from lesions.datasets.metadata_schema import check_metadata
+from lesions.datasets.plan import plan_ingest
 from lesions.datasets.sources import open_source
 from lesions.datasets.synthetic.dataset import write_dataset
 from lesions.imaging.formats import refuse_broken
@@ -28,16 +24,6 @@ SETTINGS = {"dataverse": "dataset", "url": "files", "kaggle": "kind"}
 # Another file system, one without hard links, a file of another owner, or with too many links.
 NO_LINK = {errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EMLINK}
 SECOND_FOLDER = re.compile(r"ham10000_images_part_?2(?!\d)", re.IGNORECASE)
-
-
-class Plan(NamedTuple):
-    """What will be ingested, checked but for the content of the photographs."""
-
-    layout: str
-    metadata: pd.DataFrame  # with codes as dx
-    images: list[ImageFile]  # one for each row, sorted by image_id
-    excluded: pd.DataFrame  # `value` and `n_images` of the diagnoses that are left out
-    file: Path | None  # the metadata's, if it can be copied as it is
 
 
 def ingest_set(
@@ -104,58 +90,6 @@ def choose_drawn(
     return drawn
 
 
-def plan_ingest(
-    source: str | Path,
-    *,
-    codes: Sequence[str],
-    layout: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    map: Mapping[str, str] | None = None,
-    exclude: Collection[str] = (),
-    extra_images: str = "refuse",
-    setting: str,
-) -> Plan:
-    """Read the metadata in a folder, and find the photograph of each row; nothing is written.
-
-    The parameters are those of `ingest_folder`.
-
-    Raises
-    ------
-    ValueError
-        If the layout is not recognised; the metadata have a fault; a diagnosis is unknown; a row
-        has no image; an image has two files, or no row unless that is ignored; or an archive cannot
-        be read.
-    """
-    map, section = map or {}, setting.rpartition(".")[0]
-    found = read_layout(
-        Path(source),
-        layout=layout,
-        columns=columns or {},
-        known={*codes, *map, *exclude},
-        setting=setting,
-    )
-    verbatim = found.metadata["dx"]
-    dx = resolve_diagnoses(
-        verbatim, codes=codes, map=map, exclude=exclude, name=found.name, section=section
-    )
-    kept = dx.notna()
-    if len(dx) and not kept.any():
-        raise ValueError(
-            f"All {len(dx)} images of {found.name} are left out by {section}.exclude; shorten it"
-        )
-    metadata = _replace_diagnoses(found.metadata, dx)
-    check_metadata(metadata, name=found.name, codes=codes)
-    left_out = set(found.metadata["image_id"][~kept])
-    images = _select(
-        [image for image in found.images if image.image_id not in left_out],
-        metadata["image_id"],
-        extra_images=extra_images,
-        setting=setting,
-    )
-    file = found.file if (dx == verbatim).all() else None
-    return Plan(found.layout, metadata, images, count_excluded(verbatim, dx), file)
-
-
 def ingest_folder(
     source: str | Path,
     destination: str | Path,
@@ -185,10 +119,7 @@ def ingest_folder(
     setting : str
         The setting of `params.yaml` that leads to `source`, for messages.
     **options
-        `codes`, those of the classes; `layout`, a key of `lesions.datasets.layouts.recognise`'s
-        `LAYOUTS`, or `auto`; `columns`, our columns to headings of the table; `map`, diagnoses to
-        codes; `exclude`, diagnoses to leave out; `extra_images`, `refuse` or `ignore` image files
-        that have no row in the metadata.
+        Those of `lesions.datasets.plan.plan_ingest`.
 
     Raises
     ------
@@ -219,21 +150,12 @@ def ingest_folder(
         refuse_broken({image.relative_path: target for image, target in targets.items()})
 
 
-def _replace_diagnoses(metadata, dx):
-    """Return the rows with a code; `diagnosis` keeps the source's words if a code differs."""
-    kept = metadata.assign(dx=dx)[dx.notna()]
-    verbatim = metadata["dx"][dx.notna()]
-    if (verbatim == kept["dx"]).all():
-        return kept
-    return kept.assign(**{"dx_in_source" if "diagnosis" in kept else "diagnosis": verbatim})
-
-
 def _rewrite_diagnoses(folder, *, section, **diagnoses):
     """Map the diagnoses of synthetic photographs, and write that none is left out."""
     metadata = read_table(folder / METADATA)
     dx = resolve_diagnoses(metadata["dx"], name=METADATA, section=section, **diagnoses)
     if (dx != metadata["dx"]).any():
-        mapped = _replace_diagnoses(metadata, dx)
+        mapped = replace_diagnoses(metadata, dx)
         mapped.to_csv(folder / METADATA, index=False, lineterminator="\n")
     nothing = count_excluded(metadata["dx"], dx)
     nothing.to_csv(folder / EXCLUDED, index=False, lineterminator="\n")
@@ -248,28 +170,6 @@ def _refuse_overlap(source, destination, *, setting):
                 f"{source} ({setting}) and the folder to write, {destination}, overlap, so that "
                 f"your files would be changed; move your files and correct {setting}"
             )
-
-
-def _select(images, image_ids, *, extra_images, setting) -> list[ImageFile]:
-    """Return the file of each row, sorted by image_id; refuse copies, gaps and extra files."""
-    wanted, found = set(image_ids), {image.image_id for image in images}
-    extra = [image for image in images if image.image_id not in wanted]
-    if extra_images == "ignore":
-        images = [image for image in images if image.image_id in wanted]
-    refuse_repeated_ids(images)
-    missing = [image_id for image_id in image_ids if image_id not in found]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(image_ids)} images in the metadata have no file, first "
-            f"{missing[0]}; look in {setting}, or run 'dvc pull'"
-        )
-    if extra and extra_images == "refuse":
-        section = setting.rpartition(".")[0]
-        raise ValueError(
-            f"{len(extra)} of {len(images)} image files have no row in the metadata, first "
-            f"{extra[0].relative_path}; move them away, or set {section}.extra_images to ignore"
-        )
-    return sorted(images, key=BY_ID)
 
 
 def _image_folder(image):

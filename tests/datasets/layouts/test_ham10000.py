@@ -38,6 +38,13 @@ def test_what_is_left_out_is_neither_missing_nor_extra(write, ingest):
     assert excluded == ["bkl,2"]
 
 
+def test_an_image_that_is_left_out_and_kept_is_refused(write, ingest):
+    write("HAM10000_metadata.csv", lines=[*LINES, LINES[1].replace("bkl", "nv")])
+    write("ISIC_1.jpg", "ISIC_2.jpg", "ISIC_3.jpg")
+    with pytest.raises(ValueError, match=r"several rows for 1 images, .*, first ISIC_1; keep one"):
+        ingest(exclude=["bkl"])
+
+
 def test_rows_are_numbered_as_in_the_file_after_some_are_left_out(write, ingest):
     write("HAM10000_metadata.csv", lines=[*LINES, "HAM_4,ISIC_4,nv,histo,old,male,back"])
     with pytest.raises(ValueError, match=r"^Row 5 of HAM10000_metadata\.csv: age 'old' is not"):
@@ -58,3 +65,10 @@ def test_another_column_can_be_the_diagnosis(write, ingest):
     table, _, _ = ingest(("a", "b"), columns={"dx": "fine"})
     assert table["dx"].tolist() == ["a", "a", "b"]
     assert table["dx_in_source"].tolist() == ["bkl", "bkl", "MEL"]
+
+
+def test_a_patient_that_is_not_known_is_the_lesions_own(write, ingest):
+    words = ("patient_id", "P_1", "P_1", "")
+    write("HAM10000_metadata.csv", lines=[f"{a},{b}" for a, b in zip(LINES, words, strict=True)])
+    write("ISIC_1.jpg", "ISIC_2.jpg", "ISIC_3.jpg")
+    assert ingest()[0]["patient_id"].tolist() == ["P_1", "P_1", "HAM_2"]

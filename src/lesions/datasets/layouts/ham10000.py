@@ -31,6 +31,10 @@ def read(
         table = convert_table(table, find_columns(table, usual, columns, name=path.name))
         return Found("ham10000", table, folder.images, None, path.name)
     check_columns(list(table.columns), name=path.name)
+    if "patient_id" in table and (table["patient_id"] == "").any():
+        patients = table["patient_id"]
+        table["patient_id"] = patients.where(patients != "", table["lesion_id"])
+        return Found("ham10000", table, folder.images, None, path.name)
     header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
     file = path if find_delimiter(header) == "," else None
     return Found("ham10000", table, folder.images, file, path.name)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from lesions.datasets.layouts.found import Folder, Found, convert_table, find_columns
 from lesions.datasets.layouts.ham10000 import pick
+from lesions.datasets.layouts.side_tables import COLUMNS, IMAGE, join_side_tables
 from lesions.datasets.layouts.tables import find_tables, read_header, read_table
 from lesions.datasets.metadata_schema import and_more
 
@@ -20,17 +21,6 @@ FILE_NAMES = {
     for partition in ("training", "validation", "test")
     for suffix in (".csv", ".tab", "")
 }
-IMAGE = ("image", "image_id", "image_name", "isic_id")
-COLUMNS = {
-    "image_id": IMAGE,
-    "lesion_id": ("lesion_id",),
-    "patient_id": ("patient_id",),
-    "age": ("age_approx", "age_approximate"),
-    "sex": ("sex",),
-    "localization": ("anatom_site_general", "anatom_site_general_challenge"),
-    "dx_type": ("diagnosis_confirm_type",),
-}
-SIDE = {name for column, names in COLUMNS.items() if column != "image_id" for name in names}
 FORM_2017 = ["melanoma", "seborrheic_keratosis"]  # neither: a naevus
 MALIGNANT = ("target", "malignant")  # 2024: 0 or 1
 
@@ -54,7 +44,7 @@ def read(
     if "dx" not in columns:
         table = _decode(table, name=path.name)
     found = find_columns(table, COLUMNS | {"dx": ("dx",)}, columns, name=path.name)
-    table = _join_side_tables(table, found["image_id"], find_tables(folder.files), truth=path)
+    table = join_side_tables(table, found["image_id"], find_tables(folder.files), truth=path)
     found = find_columns(table, COLUMNS | {"dx": ("dx",)}, columns, name=path.name)
     return Found("isic_challenge", convert_table(table, found), folder.images, None, path.name)
 
@@ -99,31 +89,3 @@ def _read_ones(texts, *, name, at_least):
             f" but {found}; correct it: a single 1, all else 0"
         )
     return numbers == 1
-
-
-def _join_side_tables(table, image_id, paths, *, truth):
-    """Return the truth with the columns of every table that shares image ids with it."""
-    for path in paths:
-        header = read_header(path)
-        key = next((name for name in IMAGE if name in header), None)
-        if path == truth or key is None or not SIDE & set(header):
-            continue
-        side = read_table(path)
-        side = side[side[key].isin(table[image_id])]
-        if side.empty:
-            continue
-        if side[key].duplicated().any():
-            repeated = side[key][side[key].duplicated()].iloc[0]
-            raise ValueError(f"{path.name} has several rows for {repeated!r}; keep one")
-        side = side.set_index(key).reindex(table[image_id]).fillna("").set_axis(table.index)
-        for column in side.columns:
-            known = table.get(column, pd.Series("", table.index))
-            differs = (known != "") & (side[column] != "") & (known != side[column])
-            if column in SIDE and differs.any():
-                raise ValueError(
-                    f"{path.name} and another table differ in {column} for "
-                    f"{table[image_id][differs].iloc[0]!r}{and_more(differs.sum() - 1, 'image')}; "
-                    "correct one, or move it away"
-                )
-            table = table.assign(**{column: known.where(known != "", side[column])})
-    return table

@@ -21,7 +21,7 @@ def find_tables(files: Iterable[Path]) -> list[Path]:
 def read_header(path: Path) -> list[str]:
     """Return the column names in a file's first line, none if it is no text."""
     with path.open(encoding="utf-8-sig", errors="replace", newline=None) as file:
-        line = file.readline(2**20).rstrip("\n")
+        line = file.readline(2**16).rstrip("\n")
     if "\ufffd" in line or "\0" in line:
         return []
     return next(csv.reader([line], delimiter=find_delimiter(line)), [])
