@@ -23,7 +23,8 @@ def main():
         "calibration": read_json(paths.calibration),
         "malignant": params.classes.malignant,
     }
-    excluded = read_table(paths.excluded).set_index("value")["n_images"].to_dict()
+    excluded = pd.read_csv(paths.excluded, dtype={"value": str}, keep_default_na=False)
+    excluded = excluded.set_index("value")["n_images"].to_dict()
 
     details = evaluate(images, excluded=excluded, seed=params.seed, **of_model, **settings)
     paths.evaluation.mkdir(exist_ok=True)

@@ -87,10 +87,10 @@ YAML = [(page, text) for page, text in blocks("yaml") if page.name != "CONTRIBUT
 
 
 def merge(settings, changes):
-    """Set the entries of a YAML block; a source, a split or a model replaces what was there."""
+    """Set the entries of a YAML block; a source, a split or classes replace what was there."""
     for key, value in changes.items():
         known = settings.get(key)
-        whole = key in ("source", "split") or not isinstance(known, dict)
+        whole = key in ("source", "split", "classes") or not isinstance(known, dict)
         settings[key] = value if whole else merge(known, value)
     return settings
 

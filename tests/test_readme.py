@@ -161,7 +161,7 @@ def test_the_current_study_and_new_records_are_read_from_their_files(
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
     measures = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
     others = ["precision_macro", "recall_macro", "precision_weighted", "recall_weighted"]
-    row = {"model": "cnn", "source": "measured", "n_images": 120, "n_diagnoses": 7}
+    row = {"model": "cnn", "source": "measured", "n_images": 120, "n_diagnoses": 2}
     row |= dict.fromkeys([*others, "f1_weighted", "only_predicted"], "")
     for measure in measures:
         row |= {measure: 0.5, f"{measure}_low": 0.4, f"{measure}_high": 0.6}
@@ -173,7 +173,8 @@ def test_the_current_study_and_new_records_are_read_from_their_files(
     for model in ("cnn", "resnet50", "vgg16"):
         details = recorded / f"evaluation/study/{model}/details.json"
         details.parent.mkdir(parents=True, exist_ok=True)
-        details.write_text(json.dumps({"classes": classes}), encoding="utf-8")
+        content = {"classes": classes, "bootstrap": {"unit": "lesion"}}
+        details.write_text(json.dumps(content), encoding="utf-8")
     text = fill(path)
     cell = "0.500 (0.400–0.600)"
     assert f"| cnn | measured | 120 | {' | '.join([cell] * 4)} |\n" in text

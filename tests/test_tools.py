@@ -19,6 +19,15 @@ from lesions.datasets.ingest import ingest_set
 sys.path.append(str(ROOT / "tools"))
 import check_data
 
+# Rows of ground truths of the ISIC: seven photographs of each class.
+SEVENTEEN = [
+    f"ISIC_{number:07d},{float(number % 3 == 1)},{float(number % 3 == 2)}" for number in range(21)
+]
+NINETEEN = [
+    f"ISIC_{number:07d},{','.join(str(float(number % 9 == k)) for k in range(9))}"
+    for number in range(63)
+]
+
 
 @pytest.fixture
 def profiles(clone):
@@ -61,6 +70,35 @@ def test_a_profile_becomes_the_settings_and_the_demonstration_comes_back(clone, 
     assert read(clone) == read(clone, "profiles/paper.yaml")
     profiles("use", "demo")
     assert read(clone) == committed
+
+
+@pytest.mark.parametrize(
+    ("profile", "truth"),
+    [
+        ("isic2017", ["image_id,melanoma,seborrheic_keratosis", *SEVENTEEN]),
+        ("isic2019", ["image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK", *NINETEEN]),
+    ],
+)
+def test_a_profile_of_a_challenge_is_checked_against_its_files(clone, profiles, profile, truth):
+    folder = clone.folder / "data/source"
+    names = {"isic2017": "ISIC-2017_Training_Part3", "isic2019": "ISIC_2019_Training"}
+    file = folder / f"{names[profile]}_GroundTruth.csv"
+    file.write_text("\n".join(truth), encoding="utf-8")
+    for row in truth[1:]:
+        (folder / f"{row.partition(',')[0]}.jpg").write_bytes(b"not decoded")
+    try:
+        assert "The settings are valid" in profiles("check", profile)
+        (folder / "ISIC_0000000.jpg").unlink()
+        found = profiles("check", profile, fails=True)
+        assert "1 of" in found
+        assert "have no file, first ISIC_0000000" in found
+    finally:
+        for path in (file, *folder.glob("*.jpg")):
+            path.unlink()
+
+
+def test_a_profile_that_downloads_is_checked_without_its_data(profiles):
+    assert "The settings are valid" in profiles("check", "melanoma")
 
 
 def test_a_profile_without_its_data_changes_nothing(clone, profiles):

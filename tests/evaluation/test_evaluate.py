@@ -261,7 +261,7 @@ def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, mo
         table.to_csv(f"{name}.csv", index=False)
         flags += [f"--{name}", f"{name}.csv"]
     Path("calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
-    Path("excluded.csv").write_text("value,n_images\nscc,7\n", encoding="utf-8")
+    Path("excluded.csv").write_text("value,n_images\nscc,7\nNA,2\n", encoding="utf-8")
     flags += ["--excluded", "excluded.csv"]
     folder, heatmap = Path("evaluation/study/cnn"), Path("plots/confusion/study/cnn.png")
     flags += ["--evaluation", str(folder), "--confusion", str(heatmap)]
@@ -272,7 +272,7 @@ def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, mo
     n_correct = np.sum(test["label"] == test[list(PROBABILITIES)].to_numpy().argmax(axis=1))
     found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
     assert found["n_images"] == 300
-    assert found["excluded"] == {"scc": 7}
+    assert found["excluded"] == {"scc": 7, "NA": 2}
     assert found["headline"]["accuracy"]["value"] == pytest.approx(n_correct / 300, abs=5e-5)
     assert "45–59" in found["subgroups"]["age_band"]["groups"]
     assert heatmap.read_bytes().startswith(b"\x89PNG")

@@ -97,15 +97,14 @@ def test_an_edit_outside_training_runs_no_stage_of_tensorflow(reproduced):
     page = (reproduced.folder / "plots/report.html").read_text(encoding="utf-8")
     assert "device of medicine" in page
     reproduced.run("git", "checkout", "--quiet", "src")
-    reproduced.repro()
 
 
-def test_an_edit_of_an_architecture_runs_its_models_alone(reproduced):
-    """A comment changes no output, so that DVC skips what follows."""
+def test_an_edit_of_an_architecture_trains_its_models_alone(reproduced):
+    """A comment changes no model, so that nothing is predicted again."""
     with (reproduced.folder / "src/lesions/networks/cnn.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     ran = reproduced.repro()
-    assert sorted(ran) == ["train@cnn", "train@wide"]
+    assert sorted(s for s in ran if s.startswith(TENSORFLOW)) == ["train@cnn", "train@wide"]
     reproduced.run("git", "checkout", "--quiet", "src")
     assert reproduced.repro() == []
 
