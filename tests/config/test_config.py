@@ -101,6 +101,11 @@ def test_a_missing_setting_is_refused_by_name(refuse, keys):
     assert f"  {dotted(keys)}: is missing" in message
 
 
+def test_a_missing_section_is_refused_with_where_it_can_be_copied_from(refuse):
+    message = refuse(lambda params: params.pop("classes"))
+    assert "  classes: is missing; copy the section from 'git show HEAD:./params.yaml'" in message
+
+
 @pytest.mark.parametrize("keys", [keys for keys in LEAVES if keys[-1] in CHOICES], ids=dotted)
 def test_a_missing_choice_is_refused_by_name(refuse, keys):
     message = refuse(lambda params: descend(params, keys[:-1]).pop(keys[-1]))

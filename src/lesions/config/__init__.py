@@ -17,6 +17,7 @@ RENAMED = {
     "split": "sets.study.split",
     "resize.size": "resize.pixels",
 }
+VALUES = {"profile", "seed", "threads"}  # at the top level; all other keys there are sections
 SCHEMA_FILE = "src/lesions/config/models.py"
 TAGS = ("architecture", "kind", "by")  # what pydantic chooses a section's class by
 
@@ -103,6 +104,8 @@ def _describe(fault: dict, content: dict) -> str:
         hint = f", or add it to the class of this architecture in {SCHEMA_FILE}"
         hint = hint if key.startswith(("backbones.", "models.")) else ""
         return f"{key}: unknown setting; check the spelling{hint}"
+    if kind == "missing" and key in set(Params.model_fields) - VALUES:
+        return f"{key}: is missing; copy the section from 'git show HEAD:./params.yaml'"
     if kind == "missing":
         return f"{key}: is missing; add the line '{fault['loc'][-1]}: <value>'"
     if kind == "union_tag_not_found":
