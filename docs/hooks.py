@@ -21,7 +21,8 @@ LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +# (?P<comm
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 MAX_COUNT = 2**31  # of what TensorFlow takes
 NAMED = {"sets": "set", "backbones": "backbone", "models": "model"}  # keys are the user's names
-MARKER = re.compile(r"^<!-- (settings|stages|verbs|contributing) -->$", re.MULTILINE)
+# What stands for the generated text where a page is read without `make docs`.
+MARKER = re.compile(r"^<!-- (settings|stages|verbs|contributing) -->\n_.*_$", re.MULTILINE)
 # Where the comment in params.yaml, or its absence, is too short for a reference.
 MEANINGS = {
     "sets.<name>.source.kind": "where photographs and metadata come from",
