@@ -73,6 +73,18 @@ def test_a_table_without_rows_has_an_empty_chart():
     assert "nan" not in vl_convert.vegalite_to_svg(spec | {"width": 300})
 
 
+def test_the_curve_of_all_malignant_classes_is_dashed_and_that_of_a_class_solid():
+    table = pd.DataFrame({"dx": ["malignant"] * 2, "x": [0, 1], "y": [0, 1]})
+    of_task, of_class = (
+        vl_convert.vegalite_to_svg(
+            charts.threshold_curves(table, "x", "y", colours, chance=False) | {"width": 300}
+        )
+        for colours in ({"mel": "red", "bcc": "blue"}, {"malignant": "red", "benign": "blue"})
+    )
+    assert 'stroke-dasharray="5,3"' in of_task
+    assert 'stroke-dasharray="5,3"' not in of_class
+
+
 def test_each_of_many_diagnoses_has_a_panel_instead_of_a_colour():
     codes = [f"dx{n}" for n in range(9)]
     assert len(set(charts.dx_colours(codes[:8]).values())) == 8

@@ -94,12 +94,15 @@ def threshold_curves(
 
     With more than `MAX_DX_COLOURS` diagnoses, each has a panel, without the diagonal.
     """
-    colours = {"malignant": INK, **colours}  # the task, unless a class has that code
-    dashed = alt.condition("datum.dx == 'malignant'", alt.value([5, 3]), alt.value([1, 0]))
+    is_apart, solid = len(colours) > MAX_DX_COLOURS, alt.value([1, 0])
+    dashed = alt.condition("datum.dx == 'malignant'", alt.value([5, 3]), solid)
+    if "malignant" in colours:  # a class, not the task of all malignant ones
+        dashed = solid
+    colours = {"malignant": INK, **colours}
     axes = _unit(alt.X, x), _unit(alt.Y, y, title="PPV" if y == "ppv" else None)
     chart = _chart(table[["dx", x, y]]).mark_line(strokeWidth=1.75, clip=True, order=False)
     chart = chart.encode(*axes, _colour("dx", colours), strokeDash=dashed)
-    if len(colours) > MAX_DX_COLOURS + 1:
+    if is_apart:
         panels = alt.Facet("dx:N", sort=list(colours), title=None)
         return _to_dict(chart.properties(width=130, height=130).facet(panels, columns=4))
     return _specify(alt.layer(*[_diagonal(x, y, axes)] * chance, chart), height=270)
