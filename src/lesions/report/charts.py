@@ -98,13 +98,15 @@ def threshold_curves(
     dashed = alt.condition("datum.dx == 'malignant'", alt.value([5, 3]), solid)
     if "malignant" in colours:  # a class, not the task of all malignant ones
         dashed = solid
-    colours = {"malignant": INK, **colours}
-    axes = _unit(alt.X, x), _unit(alt.Y, y, title="PPV" if y == "ppv" else None)
+    else:
+        colours = {**colours, "malignant": INK}
+    ticks = {"axis": alt.Axis(tickCount=2)} if is_apart else {}
+    axes = _unit(alt.X, x, **ticks), _unit(alt.Y, y, title="PPV" if y == "ppv" else None)
     chart = _chart(table[["dx", x, y]]).mark_line(strokeWidth=1.75, clip=True, order=False)
     chart = chart.encode(*axes, _colour("dx", colours), strokeDash=dashed)
     if is_apart:
         panels = alt.Facet("dx:N", sort=list(colours), title=None)
-        return _to_dict(chart.properties(width=130, height=130).facet(panels, columns=4))
+        return _to_dict(chart.properties(width=90, height=90).facet(panels, columns=3))
     return _specify(alt.layer(*[_diagonal(x, y, axes)] * chance, chart), height=270)
 
 
