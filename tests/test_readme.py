@@ -174,6 +174,7 @@ def test_the_current_study_and_new_records_are_read_from_their_files(
         details = recorded / f"evaluation/study/{model}/details.json"
         details.parent.mkdir(parents=True, exist_ok=True)
         content = {"classes": classes, "bootstrap": {"unit": "lesion"}}
+        content["has_lesion_ids"] = True
         details.write_text(json.dumps(content), encoding="utf-8")
     text = fill(path)
     cell = "0.500 (0.400–0.600)"

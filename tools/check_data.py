@@ -27,9 +27,11 @@ def check_data(params: Params) -> None:
         source, setting = photographs.source, f"sets.{name}.source.path"
         refuse_outputs(source.path, setting=setting)
         refuse_unhashable(source.path, setting=setting)
-        counts = count_local_images(source, params.classes.codes, name=name)
-        if name == "study" and counts and params.balance.method in ("adasyn", "smote"):
-            refuse_rare_classes(counts, params.balance.n_neighbors)
+        column = getattr(photographs.split, "column", None)
+        counts = count_local_images(source, params.classes.codes, name=name, column=column)
+        if name == "study" and counts:
+            needs_neighbors = params.balance.method in ("adasyn", "smote")
+            refuse_rare_classes(counts, params.balance.n_neighbors if needs_neighbors else 0)
     for name, backbone in params.backbones.items():
         if backbone.weights.endswith(".h5") and not Path(backbone.weights).is_file():
             raise ValueError(
@@ -38,8 +40,13 @@ def check_data(params: Params) -> None:
             )
 
 
-def count_local_images(source: Source, codes: Sequence[str], *, name: str) -> dict[str, int]:
-    """Look as stage `ingest` will, without decoding; return images by code, {} if not known."""
+def count_local_images(
+    source: Source, codes: Sequence[str], *, name: str, column: str | None = None
+) -> dict[str, int]:
+    """Look as stage `ingest` will, without decoding; return images by code, {} if not known.
+
+    `column` must be a column of the metadata.
+    """
     diagnoses = {"codes": codes, "map": source.map, "exclude": source.exclude}
     setting = f"sets.{name}.source.path"
     counts = dict.fromkeys(codes, 0)
@@ -51,6 +58,11 @@ def count_local_images(source: Source, codes: Sequence[str], *, name: str) -> di
     if source.kind == "folder":
         settings = source.model_dump(include={"layout", "columns", "extra_images"})
         plan = plan_ingest(source.path, setting=setting, **diagnoses, **settings)
+        if column is not None and column not in plan.metadata:
+            raise ValueError(
+                f"sets.{name}.split.column: the metadata have no column {column!r}; they have "
+                f"{', '.join(plan.metadata)}"
+            )
         return counts | plan.metadata["dx"].value_counts().to_dict()
     if source.kind == "medmnist":
         find_arrays(Path(source.path), setting=setting)
@@ -103,6 +115,11 @@ def refuse_unhashable(folder: str, *, setting: str) -> None:
 def refuse_rare_classes(counts: dict[str, int], n_neighbors: int) -> None:
     """Refuse a class with too few images, test images included, for its neighbours."""
     rarest = min(counts, key=counts.get)
+    if not counts[rarest]:
+        raise ValueError(
+            f"No photograph of the study is {rarest}; remove it from classes.codes, or correct "
+            "sets.study.source.map or .exclude"
+        )
     if counts[rarest] <= n_neighbors:
         raise ValueError(
             f"balance.n_neighbors is {n_neighbors}, but {rarest} has only {counts[rarest]} images, "

@@ -78,7 +78,7 @@ def read_old_record(root: Path, settings: dict) -> tuple[dict, dict]:
         found = read_json(root / f"metrics/details/{model}.json")
         found["n_images"] = sum(row["n_images"] for row in found["classes"].values())
         found |= {"n_lesions": found["protocol"]["n_lesions"], "only_predicted": None}
-        found["bootstrap"] = {"unit": "lesion"}
+        found |= {"bootstrap": {"unit": "lesion"}, "has_lesion_ids": True}
         details[model] = {"study": found}
     models, kind = settings["models"], settings["data"]["source"]
     study = {"source": {"kind": kind}, "split": settings["split"]}

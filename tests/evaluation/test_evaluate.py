@@ -131,6 +131,7 @@ def test_without_lesion_ids_the_interval_says_so(tables):
         collect_test_images(**tables), calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY
     )
     assert found["bootstrap"]["unit"] == "image"
+    assert not found["has_lesion_ids"]
     assert "photographs of one lesion could not be kept together" in found["bootstrap"]["resampled"]
 
 
@@ -169,8 +170,8 @@ def test_the_headline_is_that_of_the_probabilities_a_user_gets(tables, details):
 
 def test_details_have_the_keys_of_the_contract(details):
     assert list(details) == [
-        "n_images", "n_lesions", "excluded", "probabilities", "bootstrap", "headline", "classes",
-        "classes_without_images", "only_predicted", "confusion", "screening", "calibration",
+        "n_images", "n_lesions", "has_lesion_ids", "excluded", "probabilities", "bootstrap", "headline",
+        "classes", "classes_without_images", "only_predicted", "confusion", "screening", "calibration",
         "conformal", "referral", "subgroups", "leakage",
     ]  # fmt: skip
     assert details["bootstrap"] == {

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from typing import get_args
 
+import pytest
 from cloned import ROOT
 
 from lesions.config import sets
@@ -24,13 +25,26 @@ def test_every_split_of_a_study_is_described():
     assert set(SPLITS) == choices(sets.Split, "by") - {"none"}
 
 
-def test_what_is_kept_together_depends_on_what_the_metadata_name():
-    texts = {
-        unit: describe_split({"by": "group"}, unit=unit) for unit in ("patient", "lesion", "image")
-    }
-    assert texts["patient"].startswith("All photographs of a patient are in the same partition")
-    assert texts["lesion"].startswith("All photographs of a lesion are in the same partition")
-    assert texts["image"].startswith("The metadata have no lesion ids")
+@pytest.mark.parametrize(
+    ("by", "unit", "has_lesion_ids", "begins", "ends"),
+    [
+        ("group", "lesion", True, "All photographs of a lesion", "different lesion ids."),
+        ("group", "patient", True, "All photographs of a patient", "the audit found."),
+        ("group", "patient", False, "All photographs of a patient", "the audit found."),
+        ("group", "image", False, "The metadata have no lesion ids", "near-duplicates."),
+        ("lesion", "lesion", True, "All photographs of a lesion", "be separated."),
+        ("lesion", "patient", True, "All photographs of a lesion", "in several partitions."),
+        ("lesion", "patient", False, "The metadata have no lesion ids", "train and test."),
+        ("image", "patient", True, "Images were split at random", "in several partitions."),
+    ],
+)
+def test_what_is_kept_together_depends_on_what_the_metadata_name(
+    by, unit, has_lesion_ids, begins, ends
+):
+    details = {"bootstrap": {"unit": unit}, "has_lesion_ids": has_lesion_ids}
+    text = describe_split({"by": by}, details)
+    assert text.startswith(begins)
+    assert text.endswith(ends)
 
 
 def test_captions_import_the_standard_library_only():

@@ -70,7 +70,11 @@ def test_clear_differences_name_the_better_model_first():
 
 def test_what_a_reader_must_know_is_below_the_table():
     classes = {dx: {"n_images": n} for dx, n in {"akiec": 0, "mel": 30, "nv": 90}.items()}
-    details = {"cnn": {"study": {"classes": classes, "bootstrap": {"unit": "lesion"}}}}
+    details = {
+        "cnn": {
+            "study": {"classes": classes, "bootstrap": {"unit": "lesion"}, "has_lesion_ids": True}
+        }
+    }
     settings = make_settings()
     assert describe_run(details, [], settings=settings) == (
         "Profile demo, split by group. Brackets: 95 % bootstrap CI, resampled by lesion. "

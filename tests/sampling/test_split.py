@@ -395,8 +395,8 @@ def test_a_class_of_one_lesion_cannot_be_split():
     labels = cohort(30)
     labels = labels[(labels["dx"] != "df") | (labels["lesion_id"] == "df2")]
     message = (
-        r"^sets\.study\.split\.test_size leaves too few lesions of every class \(the rarest left, "
-        r"df: 1\): .*; change the sizes in params\.yaml or add more lesions$"
+        r"^sets\.study\.split\.test_size leaves too few lesions or groups of every class \(the rarest "
+        r"left, df: 1\); change the sizes in params\.yaml, or add more lesions or groups$"
     )
     with pytest.raises(ValueError, match=message):
         split(labels)
@@ -407,14 +407,14 @@ def test_the_partition_for_which_there_are_too_few_lesions_is_named():
     labels = cohort(30)
     labels = labels[(labels["dx"] != "df") | labels["lesion_id"].isin(["df1", "df2"])]
     with pytest.raises(
-        ValueError, match=r"^sets\.study\.split\.val_size .* \(the rarest left, df: 1\): "
+        ValueError, match=r"^sets\.study\.split\.val_size .* \(the rarest left, df: 1\); "
     ):
         split(labels, test_size=0.5, val_size=0.2)
 
 
 def test_by_image_sizes_that_leave_no_training_image_are_refused():
     # ceil(0.55 * 7) + ceil(0.4 * 7) = 4 + 3 = 7 of 7 images.
-    message = r"^sets\.study\.split\.val_size leaves too few images: .* or add more images$"
+    message = r"^sets\.study\.split\.val_size leaves too few images; .* or add more images$"
     with pytest.raises(ValueError, match=message):
         split(cohort(1), by="image", test_size=0.55, val_size=0.4, cal_size=0.0)
 

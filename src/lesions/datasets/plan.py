@@ -66,7 +66,7 @@ def plan_ingest(
         Path(source),
         layout=layout,
         columns=columns or {},
-        known={*codes, *map, *exclude},
+        known={*codes, *(code.lower() for code in codes), *map, *exclude},
         setting=setting,
     )
     verbatim = found.metadata["dx"]

@@ -84,14 +84,16 @@ def count_near_duplicates(
     Returns
     -------
     dict
-        Counts; `n_largest_group` is in images. `sensitivity` is the share of all pairs within
-        lesions that are near-duplicates, `None` if no lesion has two photographs. Photographs of
-        one lesion may differ as much as those of two, so it is a lower bound.
+        Counts; `n_largest_group` is in images, `n_images_regrouped` are those whose group joins
+        several lesions (patients, where they are known). `sensitivity` is the share of all pairs
+        within lesions that are near-duplicates, `None` if no lesion has two photographs.
+        Photographs of one lesion may differ as much as those of two, so it is a lower bound.
     """
     n_photographs = labels["lesion_id"].value_counts()
     n_within = int((n_photographs * (n_photographs - 1) // 2).sum())
     same = _same_lesion(labels, pairs[pairs["similarity"] >= similarity])
-    lesions_of_group = labels.groupby(groups["group"].to_numpy())["lesion_id"].transform("nunique")
+    unit = "patient_id" if "patient_id" in labels else "lesion_id"
+    units_of_group = labels.groupby(groups["group"].to_numpy())[unit].transform("nunique")
     return {
         "n_images": len(labels),
         "n_lesions": len(n_photographs),
@@ -102,7 +104,7 @@ def count_near_duplicates(
         "n_pairs_within_lesions_found": int(same.sum()),
         "sensitivity": round(int(same.sum()) / n_within, DECIMALS) if n_within else None,
         "n_pairs_across_lesions_found": int((~same).sum()),
-        "n_images_regrouped": int((lesions_of_group > 1).sum()),
+        "n_images_regrouped": int((units_of_group > 1).sum()),
     }
 
 

@@ -101,6 +101,10 @@ def evaluate(
     calibrated = table.assign(**dict(zip(columns, probabilities.T, strict=True)))
     weights = draw_weights(labels, units, n_resamples=n_resamples, seed=seed)
     of_classes = {"codes": codes, "malignant": malignant}
+    has_lesion_ids = bool((table["lesion_id"] != table["image_id"]).any())
+    unit = "lesion" if has_lesion_ids else "image"
+    if (table["unit"] != table["lesion_id"]).any():
+        unit = "patient"
     headline, classes = score_images(
         labels, probabilities, units, config, codes=codes, weights=weights
     )
@@ -111,13 +115,14 @@ def evaluate(
     return {
         "n_images": len(table),
         "n_lesions": table["lesion_id"].nunique(),
+        "has_lesion_ids": has_lesion_ids,
         "excluded": dict(excluded),
         "probabilities": "not calibrated" if calibration["temperature"] is None else "calibrated",
         "bootstrap": {
             "confidence": confidence,
             "n_resamples": n_resamples,
-            "unit": _name_unit(table),
-            "resampled": RESAMPLED[_name_unit(table)],
+            "unit": unit,
+            "resampled": RESAMPLED[unit],
         },
         "headline": headline,
         "classes": {
@@ -200,10 +205,3 @@ def _describe_images(labels, groups, partitions):
         for name, units in (("lesion", labels["lesion_id"]), ("group", groups["group"])):
             known[f"{name}_in_training"] = units.isin(units[is_train]).to_numpy()
     return known
-
-
-def _name_unit(table):
-    """Return what is resampled: `patient`, `lesion`, or `image` if each is its own lesion."""
-    if not table["unit"].equals(table["lesion_id"].rename("unit")):
-        return "patient"
-    return "image" if (table["lesion_id"] == table["image_id"]).all() else "lesion"

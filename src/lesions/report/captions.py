@@ -32,9 +32,12 @@ SPLITS = {
     "split nothing itself.",
 }
 # The same where the metadata name patients, or no lesions.
-SPLITS_OF_PATIENTS = SPLITS | {
+APART = " Photographs of one patient can be in several partitions."
+SPLITS_OF_PATIENTS = {by: text + APART for by, text in SPLITS.items()} | {
     "group": "All photographs of a patient are in the same partition, and so are near-duplicates "
     "that the audit found.",
+    "column": SPLITS["column"]
+    + " Whether it keeps photographs of one patient together is its own.",
 }
 SPLITS_WITHOUT_LESIONS = SPLITS | {
     "lesion": "The metadata have no lesion ids: every photograph counts as its own lesion, and "
@@ -44,13 +47,17 @@ SPLITS_WITHOUT_LESIONS = SPLITS | {
 }
 
 
-def describe_split(split: Mapping, *, unit: str) -> str:
+def describe_split(split: Mapping, details: Mapping) -> str:
     """Return what `sets.study.split` of params.yaml means, and the fold if there is one.
 
-    `unit` is `bootstrap.unit` of an evaluation: `patient`, `lesion`, or `image` without lesion ids.
+    `details` are those of an evaluation on the study.
     """
-    texts = {"patient": SPLITS_OF_PATIENTS, "lesion": SPLITS, "image": SPLITS_WITHOUT_LESIONS}
-    text = texts[unit][split["by"]].format_map(split)
+    texts = SPLITS if details["has_lesion_ids"] else SPLITS_WITHOUT_LESIONS
+    if details["bootstrap"]["unit"] == "patient" and (
+        details["has_lesion_ids"] or split["by"] != "lesion"
+    ):
+        texts = SPLITS_OF_PATIENTS
+    text = texts[split["by"]].format_map(split)
     if split.get("folds"):
         text += f" The test partition is fold {split['fold'] + 1} of {split['folds']}."
     return text

@@ -10,6 +10,9 @@ import pandas as pd
 
 from lesions.report.wording import key_in_words, render_template
 
+# How HAM10000, the ISIC and PAD-UFES-20 call a diagnosis that was made by histopathology.
+HISTOPATHOLOGY = ("histo", "histopathology", "biopsied")
+
 
 def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
     """Return the model card as Markdown; the same inputs give the same text.
@@ -27,6 +30,7 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         cell,
         count_age_bands,
         count_dx_types,
+        count_histopathology,
         describe_machines,
         find_least_sensitive,
         find_undercovered,
@@ -51,6 +55,11 @@ def count_dx_types(labels: pd.DataFrame, codes: Sequence[str]) -> pd.DataFrame:
     table = labels.groupby("dx").agg(n_images=("dx", "size"), n_lesions=("lesion_id", "nunique"))
     table = table.join(counts[order]).reindex(codes, fill_value=0)
     return pd.concat([table, table.sum().to_frame("all").T])
+
+
+def count_histopathology(row: Mapping[str, int]) -> int:
+    """Return the images of a row of `count_dx_types` whose diagnosis is by histopathology."""
+    return int(sum(row.get(kind, 0) for kind in HISTOPATHOLOGY))
 
 
 def count_age_bands(cohort: pd.DataFrame) -> dict[str, int]:

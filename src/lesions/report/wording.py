@@ -112,15 +112,19 @@ def describe_run(
     settings : mapping
         All settings of params.yaml.
     """
-    study, first = settings["sets"]["study"], next(iter(details.values()))["study"]
-    unit = first["bootstrap"]["unit"]
+    study, of_model = settings["sets"]["study"], next(iter(details.values()))
+    first = of_model["study"]
+    units = [first["bootstrap"]["unit"]]
+    for name, found in of_model.items():
+        if found["bootstrap"]["unit"] != units[0]:
+            units.append(f"on {name} by {found['bootstrap']['unit']}")
     backbones = {f"features/{name}": b["weights"] for name, b in settings["backbones"].items()}
     random = [m for m, s in settings["models"].items() if backbones.get(s["inputs"]) == "random"]
     sentences = [
         f"Profile {settings['profile']}, split by {study['split']['by']}.",
         f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
-        f"{unit}.",
-        captions.NO_LESIONS if unit == "image" else "",
+        f"{'; '.join(units)}.",
+        "" if first["has_lesion_ids"] else captions.NO_LESIONS,
         describe_baseline(first["classes"]),
         describe_differences(pairs) if pairs else "",
         f"Models on a backbone with random weights: {', '.join(random)}." if random else "",

@@ -163,11 +163,11 @@ def _draw(units, n_drawn, strata, seed, name):
         detail, units = "", "images"
         if strata is not None:
             counts = pd.Series(strata).value_counts()
-            units = "lesions"
+            units = "lesions or groups"
             detail = f" of every class (the rarest left, {counts.index[-1]}: {counts.iloc[-1]})"
         raise ValueError(
-            f"sets.study.split.{name}_size leaves too few {units}{detail}: {error}; change the "
-            f"sizes in params.yaml or add more {units}"
+            f"sets.study.split.{name}_size leaves too few {units}{detail}; change the sizes in "
+            f"params.yaml, or add more {units}"
         ) from error
 
 

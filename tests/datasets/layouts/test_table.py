@@ -44,7 +44,7 @@ def test_parquet_is_read_or_pyarrow_asked_for(write, ingest, source, monkeypatch
 
 def test_a_table_without_the_named_columns_is_refused(write, ingest):
     write("cohort.csv", lines=LINES)
-    message = r"No metadata in .* \(a table with the columns file and dx2\); correct sets\.study"
+    message = r"cohort\.csv lacks the columns dx2; it has 'file', .*; name them in the set's source"
     with pytest.raises(ValueError, match=message):
         ingest(layout="table", columns=COLUMNS | {"dx": "dx2"})
     message = r"cohort\.csv lacks the columns Geschlecht; it has 'file', .*source\.columns"

@@ -10,10 +10,11 @@ from lesions.datasets.layouts.tables import PARQUET, find_tables, read_header, r
 
 
 def find(folder: Folder, columns: Mapping[str, str]) -> list[Path]:
-    """Return the tables with the columns for image and diagnosis, else all Parquet files."""
-    needed = {columns["image_id"], columns["dx"]}
-    found = [path for path in find_tables(folder.files) if needed <= set(read_header(path))]
-    return found or [path for path in folder.files if path.suffix.lower() == PARQUET]
+    """Return the tables with the columns for image and diagnosis, else all tables."""
+    needed, tables = {columns["image_id"], columns["dx"]}, find_tables(folder.files)
+    found = [path for path in tables if needed <= set(read_header(path))]
+    parquet = [path for path in folder.files if path.suffix.lower() == PARQUET]
+    return found or parquet or tables  # reading them says what is wrong
 
 
 def read(
