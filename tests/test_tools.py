@@ -245,7 +245,26 @@ def test_a_diagnosis_without_an_image_is_refused_before_anything_runs(clone, pro
     clone.edit(take_photographs_from(tmp_path))
     assert "1 of 1 images in the metadata have no file, first I" in profiles("check", fails=True)
     (tmp_path / "I.jpg").touch()  # the check does not decode
-    assert "akiec has only 0 images" in profiles("check", fails=True)
+    assert "No photograph of the study is akiec; remove it from classes.codes" in profiles(
+        "check", fails=True
+    )
+
+
+def test_a_column_that_should_split_must_be_there(clone, profiles, tmp_path):
+    header = "lesion_id,image_id,dx,dx_type,age,sex,localization"
+    rows = [f"L{n},I{n},{dx},,,," for n, dx in enumerate(CODES * 7)]
+    (tmp_path / "HAM10000_metadata.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    for row in rows:
+        (tmp_path / f"{row.split(',')[1]}.jpg").touch()
+
+    def split_by_column(params):
+        params["sets"]["study"]["split"] = {"by": "column", "column": "part"}
+
+    clone.edit(take_photographs_from(tmp_path))
+    clone.edit(split_by_column)
+    assert "the metadata have no column 'part'; they have lesion_id" in profiles(
+        "check", fails=True
+    )
 
 
 def test_metadata_with_a_fault_are_refused_before_anything_runs(clone, profiles, tmp_path):

@@ -140,3 +140,12 @@ def test_a_photograph_is_counted_once_and_only_for_its_similarity_to_the_study(m
     assert groups["group"].tolist() == ["L", "L", "M", "L"]
     assert listed["other_image_id"].tolist() == ["E00", "E00", "E01", "E02"]
     assert listed["near_duplicate"].tolist() == [True, True, True, False]
+
+
+def test_lesions_of_one_patient_are_not_counted_as_regrouped():
+    labels = pd.DataFrame({"image_id": ["a", "b", "c"], "lesion_id": ["L1", "L2", "L3"]})
+    labels["patient_id"] = ["P", "P", "Q"]
+    pairs = pd.DataFrame({"row": [0], "other_row": [1], "similarity": [0.5]})
+    groups = group_images(labels, pairs, similarity=0.9)
+    counts = count_near_duplicates(labels, pairs, groups, similarity=0.9)
+    assert (counts["n_groups"], counts["n_images_regrouped"]) == (2, 0)

@@ -170,9 +170,9 @@ def test_the_headline_is_that_of_the_probabilities_a_user_gets(tables, details):
 
 def test_details_have_the_keys_of_the_contract(details):
     assert list(details) == [
-        "n_images", "n_lesions", "has_lesion_ids", "excluded", "probabilities", "bootstrap", "headline",
-        "classes", "classes_without_images", "only_predicted", "confusion", "screening", "calibration",
-        "conformal", "referral", "subgroups", "leakage",
+        "n_images", "n_lesions", "has_lesion_ids", "excluded", "probabilities", "bootstrap",
+        "headline", "classes", "classes_without_images", "only_predicted", "confusion", "screening",
+        "calibration", "conformal", "referral", "subgroups", "leakage",
     ]  # fmt: skip
     assert details["bootstrap"] == {
         "confidence": 0.9, "n_resamples": 100, "unit": "lesion",

@@ -323,3 +323,29 @@ def test_the_decoding_of_the_photographs_is_part_of_the_description(study, setti
     assert "decoded at reduced scale" in render(TEMPLATE, study, settings=settings)
     settings["resize"]["decode"] = "full"
     assert "decoded at reduced scale" not in render(TEMPLATE, study, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "says"),
+    [
+        (["histo"], "490 of 490 images (100 %) have a diagnosis by histopathology (`histo`)."),
+        (["histopathology"], "490 of 490 images (100 %) have a diagnosis by histopathology."),
+        (["biopsied"], "490 of 490 images (100 %) have a diagnosis by histopathology."),
+        (["consensus"], "No image has a diagnosis by histopathology"),
+        ([None], "The metadata do not say how the diagnoses were made."),
+    ],
+)
+def test_diagnoses_by_histopathology_are_counted_whatever_they_are_called(
+    study, settings, kinds, says
+):
+    n_images = len(study["labels"])
+    study["labels"]["dx_type"] = kinds * n_images
+    assert says.replace("490", str(n_images)) in render(TEMPLATE, study, settings=settings)
+
+
+def test_photographs_of_unknown_kind_are_not_called_dermatoscopic(study, settings):
+    settings["sets"]["study"]["source"] = {"kind": "folder", "path": "a", "extra_images": "refuse"}
+    settings["profile"] = "mine"
+    card = render(TEMPLATE, study, settings=settings)
+    assert "# Model card: seven diagnoses from photographs of skin lesions" in card
+    assert "takes one photograph of a skin lesion" in card

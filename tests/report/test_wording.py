@@ -116,3 +116,13 @@ def test_a_list_reads_as_prose():
         "a and b",
         "a, b and c",
     ]
+
+
+def test_a_set_with_another_unit_than_the_study_is_named():
+    classes = {"mel": {"n_images": 30}, "nv": {"n_images": 90}}
+    sets = {
+        name: {"classes": classes, "bootstrap": {"unit": unit}, "has_lesion_ids": unit != "image"}
+        for name, unit in (("study", "image"), ("clinic", "lesion"), ("other", "image"))
+    }
+    text = describe_run({"cnn": sets}, [], settings=make_settings())
+    assert "resampled by image; on clinic by lesion. The metadata have no lesion ids" in text

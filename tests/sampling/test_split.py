@@ -395,8 +395,8 @@ def test_a_class_of_one_lesion_cannot_be_split():
     labels = cohort(30)
     labels = labels[(labels["dx"] != "df") | (labels["lesion_id"] == "df2")]
     message = (
-        r"^sets\.study\.split\.test_size leaves too few lesions or groups of every class \(the rarest "
-        r"left, df: 1\); change the sizes in params\.yaml, or add more lesions or groups$"
+        r"^sets\.study\.split\.test_size leaves too few lesions or groups of every class \(the "
+        r"rarest left, df: 1\); change the sizes in params\.yaml, or add more lesions or groups$"
     )
     with pytest.raises(ValueError, match=message):
         split(labels)

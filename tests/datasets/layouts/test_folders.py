@@ -86,3 +86,9 @@ def test_an_empty_folder_is_refused(ingest):
         ValueError, match=r"0 of 0 images in .*, there are no images; .*sets\.study"
     ):
         ingest(layout="folders")
+
+
+def test_codes_in_upper_case_are_recognised(write, ingest):
+    write("mel/a.jpg", "nv/b.jpg")
+    table, _, _ = ingest(codes=["MEL", "NV"])
+    assert table["dx"].to_dict() == {"a": "MEL", "b": "NV"}
