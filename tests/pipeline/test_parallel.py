@@ -247,6 +247,7 @@ def test_another_dvc_in_the_same_folder_is_named_and_nothing_runs(toy, serial):
     assert [line for line in toy.stamps() if line.endswith("begins")] == ["first begins"]
 
 
+@pytest.mark.slow
 def test_a_stage_whose_file_another_dvc_has_begun_to_write_waits_for_it(toy, serial):
     toy.act("first", "until [ -f go ]; do sleep .1; done")
     tool = toy.start(*PARALLEL, "2")
@@ -268,6 +269,7 @@ def test_a_stage_whose_file_another_dvc_has_begun_to_write_waits_for_it(toy, ser
     assert toy.lock.read_bytes() == serial.lock.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_stage_that_ends_while_another_dvc_holds_the_lock_is_still_recorded(toy, serial):
     toy.act("first", "until [ -f go ]; do sleep .1; done")
     tool = toy.start(*PARALLEL, "2")
@@ -315,6 +317,7 @@ def test_a_lock_of_a_running_dvc_is_reported_and_that_of_a_killed_one_removed(to
     dvc.communicate()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_runs_already_is_used_and_left_without_a_stage(
     toy, serial, tmp_path_factory
 ):

@@ -183,6 +183,7 @@ def test_a_deleted_output_is_restored_from_dvcs_run_cache(reproduced):
     assert clone.run("git", "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_an_earlier_setting_restores_its_model_from_dvcs_run_cache(reproduced):
     clone, _ = reproduced
     model = (clone.folder / "models/cnn.keras").read_bytes()
