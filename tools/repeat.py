@@ -66,7 +66,7 @@ def check_folds(n_folds: int) -> None:
 
 
 def run_all(params: Params, n_runs: int, file: Path) -> pd.DataFrame:
-    """Run the study so often; return `run, model, set` and the headline scores.
+    """Run the study `n_runs` times; return `run, model, set` and the headline scores.
 
     They are written to `file` after every run, so that a stopped one loses none.
     """

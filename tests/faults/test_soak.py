@@ -42,6 +42,7 @@ STEP = {"integer": 1, "number": 1e-6}  # from a bound that is itself not allowed
 # The schema allows any text here; other text stays as it is.
 TEXTS = {
     "column": ["partition", "sex"],
+    "exclude": ["vasc", "unknown"],
     "profile": ["demo", "paper", "dermamnist"],
     "weights": ["random", "absent.h5"],
     "weights_sha256": ["0" * 64],
@@ -136,7 +137,7 @@ def draw(rng, key, option, present):
     if present is None and kind == "object":
         return {
             name: draw(rng, name, rng.choice(options(entry)), None)
-            for name, entry in option["properties"].items()
+            for name, entry in option.get("properties", {}).items()
         }
     return rng.choice(TEXTS.get(key, [present]))
 

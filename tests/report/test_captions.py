@@ -6,7 +6,14 @@ import pytest
 from cloned import ROOT
 
 from lesions.config import sets
-from lesions.report.captions import CAPTIONS, CAVEATS, DISCLAIMER, SPLITS, describe_split
+from lesions.report.captions import (
+    CAPTIONS,
+    CAVEATS,
+    DISCLAIMER,
+    SPLITS,
+    describe_lesion_ids,
+    describe_split,
+)
 
 
 def choices(union, field):
@@ -45,6 +52,9 @@ def test_what_is_kept_together_depends_on_what_the_metadata_name(
     text = describe_split({"by": by}, details)
     assert text.startswith(begins)
     assert text.endswith(ends)
+    says = describe_lesion_ids(details)
+    assert bool(says) != has_lesion_ids
+    assert ("kept together" in says) == (unit == "image")
 
 
 def test_captions_import_the_standard_library_only():

@@ -276,7 +276,7 @@ def test_misclassified_melanomas_are_counted(study, settings):
     wrong = {dx: n for dx, n in row.items() if dx != "mel"}
     most = max(wrong, key=wrong.get)
     assert (
-        f"Misclassified photographs of mel: {n_images - row['mel']} of {n_images}, most of them as "
+        f"Misclassified photographs of mel: {n_images - row['mel']} of {n_images}, most often as "
         f"{most} ({wrong[most]})."
     ) in card
 

@@ -23,7 +23,8 @@ def isic_submission(
 ) -> pd.DataFrame:
     """Return predictions in the format of the ISIC challenge with these classes.
 
-    The challenge's own score is balanced accuracy.
+    The challenge's own score is balanced accuracy. That of 2019 has a ninth class, `UNK` (none
+    of the others), which no model here predicts: the table lacks its column.
 
     Returns
     -------

@@ -18,7 +18,7 @@ SPECIFICITY_AT = {f"specificity_at_{rate}_sensitivity": rate / 100 for rate in (
 # The score of the ISIC 2024 challenge: the area between the ROC curve and this sensitivity.
 PARTIAL_AUC_ABOVE = 0.80
 TASK_MEASURES = ("roc_auc", "partial_auc", "average_precision", *SENSITIVITY_AT, *SPECIFICITY_AT)
-MIN_BEYOND = 5  # images that may be beyond an operating point, for it to have an interval
+MIN_BEYOND = 5  # errors that an operating point's stated rate must allow to have an interval
 
 
 def screening_tasks(codes: Sequence[str], malignant: Collection[str]) -> dict[str, list[str]]:
@@ -49,8 +49,8 @@ def score_screening_tasks(
     -------
     dict of str to dict
         Task to `positive` (dx), `n_positive`, `n_negative` and, for `TASK_MEASURES`, estimates.
-        Without positive or without negative images these are None. An operating point that leaves
-        fewer than `MIN_BEYOND` images beyond it has no interval.
+        Without positive or without negative images these are None. An operating point whose stated
+        rate allows fewer than `MIN_BEYOND` false positives (or negatives) has no interval.
     """
     labels, probabilities = check_predictions(labels, probabilities)
     found = {}

@@ -20,6 +20,7 @@ CAVEATS = dict.fromkeys(KINDS, "") | {
 NO_LESIONS = (
     "The metadata have no lesion ids: photographs of one lesion could not be kept together."
 )
+OWN_LESIONS = "The metadata have no lesion ids: every photograph counts as a lesion of its own."
 # What a split means, by `sets.study.split.by`.
 SPLITS = {
     "image": "Images were split at random, so photographs of one lesion can be in both train and "
@@ -37,7 +38,7 @@ SPLITS_OF_PATIENTS = {by: text + APART for by, text in SPLITS.items()} | {
     "group": "All photographs of a patient are in the same partition, and so are near-duplicates "
     "that the audit found.",
     "column": SPLITS["column"]
-    + " Whether it keeps photographs of one patient together is its own.",
+    + " The pipeline did not check that it keeps photographs of one patient together.",
 }
 SPLITS_WITHOUT_LESIONS = SPLITS | {
     "lesion": "The metadata have no lesion ids: every photograph counts as its own lesion, and "
@@ -45,6 +46,13 @@ SPLITS_WITHOUT_LESIONS = SPLITS | {
     "group": "The metadata have no lesion ids: photographs of one lesion are in the same partition "
     "only where the audit found them to be near-duplicates.",
 }
+
+
+def describe_lesion_ids(details: Mapping) -> str:
+    """Return what is not known where the metadata have no lesion ids; nothing if they have."""
+    if details["has_lesion_ids"]:
+        return ""
+    return OWN_LESIONS if details["bootstrap"]["unit"] == "patient" else NO_LESIONS
 
 
 def describe_split(split: Mapping, details: Mapping) -> str:

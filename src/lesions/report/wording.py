@@ -124,7 +124,7 @@ def describe_run(
         f"Profile {settings['profile']}, split by {study['split']['by']}.",
         f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
         f"{'; '.join(units)}.",
-        "" if first["has_lesion_ids"] else captions.NO_LESIONS,
+        captions.describe_lesion_ids(first),
         describe_baseline(first["classes"]),
         describe_differences(pairs) if pairs else "",
         f"Models on a backbone with random weights: {', '.join(random)}." if random else "",

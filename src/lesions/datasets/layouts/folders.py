@@ -32,11 +32,13 @@ def read(
     paths = [[strip_archive_suffix(name) for name in _parts(image)] for image in images]
     loose = [image for image, parts in zip(images, paths, strict=True) if len(parts) < 2]
     if loose or not images:
-        fault = f"first {loose[0].relative_path}" if loose else "there are no images"
-        raise ValueError(
-            f"{len(loose)} of {len(images)} images in {folder.path} are in no folder that names "
-            f"their diagnosis, {fault}; sort them into folders, or correct {setting}"
-        )
+        fault = f"{folder.path} contains no images"
+        if loose:
+            fault = (
+                f"{len(loose)} of {len(images)} images in {folder.path} are not in a folder named "
+                f"after their diagnosis, first {loose[0].relative_path}"
+            )
+        raise ValueError(f"{fault}; sort images into a folder per diagnosis, or correct {setting}")
     counts = Counter(image.image_id for image in images)
     ids = [
         image.image_id if counts[image.image_id] == 1 else "_".join([*parts[:-1], image.image_id])

@@ -72,9 +72,9 @@ def find_columns(
 def convert_table(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """Return HAM10000's columns, `patient_id` and `partition` if known, then all others.
 
-    The image's id loses folders and suffix; a marker of a missing value becomes `''`. An image
-    without a lesion is a lesion of its own, one without a patient a patient's only lesion. A
-    further column whose name is taken gets `_in_source` at its end.
+    Folders and suffix are removed from the image's id; a marker of a missing value becomes `''`. An
+    empty lesion_id is filled with the image_id, an empty patient_id with the lesion_id. A further
+    column whose name is taken gets the suffix `_in_source`.
 
     Parameters
     ----------

@@ -86,6 +86,6 @@ def _read_ones(texts, *, name, at_least):
         found = ", ".join(f"{column} {text!r}" for column, text in texts.iloc[row].items())
         raise ValueError(
             f"Row {row + 2} of {name}: not exactly one diagnosis{and_more(wrong.sum() - 1, 'row')},"
-            f" but {found}; correct it: a single 1, all else 0"
+            f" but {found}; correct it: {'a' if at_least else 'at most a'} single 1, all else 0"
         )
     return numbers == 1

@@ -10,7 +10,7 @@ from lesions.datasets.layouts.tables import PARQUET, find_tables, read_header, r
 
 
 def find(folder: Folder, columns: Mapping[str, str]) -> list[Path]:
-    """Return the tables with the columns for image and diagnosis, else all tables."""
+    """Return the tables with the columns for image and diagnosis, else Parquet, else all tables."""
     needed, tables = {columns["image_id"], columns["dx"]}, find_tables(folder.files)
     found = [path for path in tables if needed <= set(read_header(path))]
     parquet = [path for path in folder.files if path.suffix.lower() == PARQUET]
