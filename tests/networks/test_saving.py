@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_training import training_settings
 
 from lesions.networks import cnn, dense
 from lesions.networks.backend import keras
@@ -51,7 +52,8 @@ def members(path):
 def test_a_network_gives_the_same_bytes_in_another_process_at_another_time(network, tmp_path):
     save_network(network, tmp_path / "here.keras")
     # This file, run as a program, saves the same network. There objects lie at other addresses.
-    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": paths}
     command = [sys.executable, __file__, tmp_path / "there.keras"]
     subprocess.run(command, check=True, env=environment)
     assert (tmp_path / "here.keras").read_bytes() == (tmp_path / "there.keras").read_bytes()
@@ -145,13 +147,10 @@ def test_a_trained_network_holds_no_optimizer_once_it_is_joined(tmp_path):
         inputs.__getitem__,
         np.arange(len(inputs)),
         validation=None,
-        learning_rate=0.01,
-        batch_size=5,
-        epochs=1,
-        keep_epoch="last",
         seed=1,
         checkpoint=tmp_path / "checkpoint.npz",
         on_epoch=lambda history: None,
+        **training_settings(batch_size=5),
     )
     save_network(join(build_convolutions(), head), tmp_path / "a.keras")
     contents = {m.filename: content for m, content in members(tmp_path / "a.keras").items()}

@@ -13,6 +13,13 @@ from lesions.config.types import Count, Path, Pixels, Section, Share
 MIN_BACKBONE_PIXELS = 32  # keras.applications builds neither VGG16 nor ResNet50 below
 
 
+Rate = Annotated[float, Field(gt=0, le=10)]
+LOSS_SETTINGS = ("loss", "focal_gamma", "class_balanced_beta", "logit_adjustment")
+LOSS_SETTINGS += ("class_weights", "label_smoothing")
+OPTIMIZER_SETTINGS = ("learning_rate", "backbone_learning_rate", "schedule", "warmup_epochs")
+OPTIMIZER_SETTINGS += ("weight_decay", "clip_norm", "ema_momentum")
+
+
 class Backbone(Section):
     """A frozen network of `keras.applications`, run once by stage `features`.
 
@@ -44,15 +51,52 @@ class Backbone(Section):
 
 
 class Training(Section):
-    """Settings of stage `train` that all models share."""
+    """Settings of stage `train` that all models share; the defaults are the paper's way."""
 
     architecture: str
     inputs: str
     rows: Literal["resampled", "train"]
-    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    augment: Literal["none", "dihedral", "dermatoscopy", "mixup", "cutmix"] = "none"
+    loss: Literal["cross_entropy", "focal", "class_balanced", "logit_adjusted"] = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    class_balanced_beta: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    logit_adjustment: Annotated[float, Field(ge=0, le=10)] = 1.0
+    class_weights: Literal["none", "sqrt", "balanced"] = "none"
+    label_smoothing: Share = 0.0
+    learning_rate: Rate
+    backbone_learning_rate: Rate | None = None
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    ema_momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     batch_size: Count
     epochs: Count
     keep_epoch: Literal["val_loss", "val_accuracy", "last"]
+    patience: Count | None = None
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> Self:
+        if self.augment != "none" and self.inputs != "images.npy":
+            raise ValueError(
+                f"augment: {self.augment} changes pixels, and inputs are {self.inputs}; set "
+                "augment: none, or inputs: images.npy with an architecture that takes them"
+            )
+        if self.loss == "class_balanced" and self.class_weights != "none":
+            raise ValueError(
+                "loss: class_balanced weighs the classes itself; set class_weights: none"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs ({self.warmup_epochs}) must be fewer than epochs ({self.epochs})"
+            )
+        if self.patience is not None and self.keep_epoch == "last":
+            raise ValueError(
+                "patience needs a best epoch, and keep_epoch is last; set keep_epoch: val_loss or "
+                "val_accuracy, or patience: null"
+            )
+        return self
 
     def network_settings(self) -> dict:
         """Return the keyword arguments of the architecture's `build`."""
@@ -60,7 +104,12 @@ class Training(Section):
 
     def training_settings(self) -> dict:
         """Return the keyword arguments of `lesions.training.loop.train`."""
-        return self.model_dump(include={"learning_rate", "batch_size", "epochs", "keep_epoch"})
+        alone = ("augment", "precision", "batch_size", "epochs", "keep_epoch", "patience")
+        settings = {name: getattr(self, name) for name in alone}
+        return settings | {
+            "loss": self.model_dump(include=set(LOSS_SETTINGS)),
+            "optimizer": self.model_dump(include=set(OPTIMIZER_SETTINGS)),
+        }
 
 
 class Cnn(Training):

@@ -1,9 +1,9 @@
 """The training loop; an epoch's random numbers follow from (seed, epoch), so it can resume."""
 
 import math
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from lesions.networks.backend import keras, tf
+from lesions.training.augmentation import make_augmentation
 from lesions.training.checkpoint import load_checkpoint, save_checkpoint
+from lesions.training.fast_layers import copy_for_training
+from lesions.training.losses import make_loss
+from lesions.training.optimization import Optimizer
+from lesions.training.step import compile_fit, compile_score, refuse_hidden_state
 
 N_READ = 256  # rows that are read, and handed to TensorFlow, at once; bounds the memory
-# Operations whose results depend on what ran before them in the process, or that run Python.
-STATEFUL = re.compile(r"(?!Stateless).*(Random|Multinomial|Normal$|Poisson|Binomial)|.*PyFunc")
 
 
 @dataclass
@@ -33,15 +36,19 @@ def train(
     labels: np.ndarray,
     *,
     validation: tuple[np.ndarray, np.ndarray] | None,
-    learning_rate: float,
+    augment: str,
+    loss: Mapping,
+    optimizer: Mapping,
+    precision: str,
     batch_size: int,
     epochs: int,
     keep_epoch: str,
+    patience: int | None,
     seed: int,
     checkpoint: Path,
     on_epoch: Callable[[pd.DataFrame], None],
 ) -> int:
-    """Train `network` in place with Adam and categorical cross-entropy; return the epoch kept.
+    """Train `network` in place; return the epoch kept.
 
     After each epoch all that the next one needs is written to `checkpoint`. A run that was killed
     resumes after its last finished epoch and ends with the bytes of an uninterrupted one: the order
@@ -53,49 +60,72 @@ def train(
     network
         From what `read` returns to probabilities `(n, n_classes)`.
     read
-        Returns the float32 inputs of some training rows.
+        Returns the float32 inputs of some training rows; it is called in another thread.
     labels
-        Integers `(n_train,)`.
+        Integers `(n_train,)`; every class occurs.
     validation
         Inputs and labels that choose the epoch; `None`: the last epoch is kept.
+    augment
+        A policy of `lesions.training.augmentation.make_augmentation`.
+    loss
+        Arguments of `lesions.training.losses.make_loss`.
+    optimizer
+        Arguments of `lesions.training.optimization.Optimizer`.
+    precision
+        As for `lesions.training.fast_layers.copy_for_training`.
     keep_epoch
         `val_loss` (lowest), `val_accuracy` (highest) or `last`.
+    patience
+        Epochs after the best one before training stops; `None`: all `epochs` are trained.
     checkpoint
         File of the progress; to be removed once the trained network has been saved.
     on_epoch
         Called after each epoch with the whole history: `epoch` (from 1), `accuracy`, `loss`,
         `n_predicted_classes` (classes that were predicted for any row) and, with `validation`, the
-        same with the prefix `val_`.
+        same with the prefix `val_`. `loss` is what is minimised, `val_loss` the cross-entropy.
 
     Raises
     ------
     ValueError
         If the loss is no longer finite, or a layer has a state that cannot be saved.
     """
-    optimizer = keras.optimizers.Adam(learning_rate)
-    optimizer.build(network.trainable_variables)
-    progress = load_checkpoint(checkpoint, network, optimizer, Progress())
+    copy = copy_for_training(network, precision)
+    augmentation = make_augmentation(augment)
+    counts = np.bincount(labels, minlength=network.output_shape[-1])
+    optimizer = Optimizer(
+        copy, n_steps=math.ceil(len(labels) / batch_size), epochs=epochs, **optimizer
+    )
+    progress = load_checkpoint(checkpoint, copy, optimizer, Progress())
     if progress.history:
         print(f"resuming after epoch {len(progress.history)} of {epochs}", flush=True)
         on_epoch(pd.DataFrame(progress.history))
+    fit = compile_fit(
+        copy, optimizer, augmentation, make_loss(counts=counts, **loss), batch_size=batch_size
+    )
+    score = compile_score(copy)
+    states = _list_seeds([copy, *augmentation])
+    refuse_hidden_state(fit, [*copy.variables, *optimizer.variables, *states])
+    n_read = batch_size * max(1, N_READ // batch_size)
     started, first = time.monotonic(), len(progress.history)
-    fit, score = _compile(network, optimizer, batch_size)
-    _refuse_hidden_state(fit, [*network.variables, *optimizer.variables])
     for epoch in range(first, epochs):
-        _seed_layers(network, seed, epoch)
+        if patience is not None and epoch - progress.best_epoch >= patience:
+            print(f"no better epoch in {patience}; stopping after {epoch}", flush=True)
+            break
+        _seed(states, seed, epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
-        row = {"epoch": epoch + 1} | _run_epoch(fit, read, labels, order, batch_size)
-        if validation is not None:
-            inputs, val_labels = validation
-            order = np.arange(len(val_labels))
-            scores = _run_epoch(score, inputs.__getitem__, val_labels, order, N_READ)
-            row |= {f"val_{name}": value for name, value in scores.items()}
-        _refuse_infinite(row, learning_rate)
-        progress.history.append(row)
-        if _is_best(progress.history, keep_epoch):
-            progress.best_epoch = epoch + 1
-            progress.best_weights = network.get_weights()
-        save_checkpoint(checkpoint, network, optimizer, progress)
+        row = {"epoch": epoch + 1} | _run_epoch(fit, read, labels, order, n_read)
+        with optimizer.averaged():
+            if validation is not None:
+                inputs, val_labels = validation
+                order = np.arange(len(val_labels))
+                scores = _run_epoch(score, inputs.__getitem__, val_labels, order, N_READ)
+                row |= {f"val_{name}": value for name, value in scores.items()}
+            _refuse_infinite(row)
+            progress.history.append(row)
+            if _is_best(progress.history, keep_epoch):
+                progress.best_epoch = epoch + 1
+                progress.best_weights = copy.get_weights()
+        save_checkpoint(checkpoint, copy, optimizer, progress)
         on_epoch(pd.DataFrame(progress.history))
         seconds = (time.monotonic() - started) / (epoch + 1 - first)
         print(_progress_line(row, epochs, seconds), flush=True)
@@ -103,100 +133,55 @@ def train(
     return progress.best_epoch
 
 
-def _compile(network, optimizer, batch_size) -> tuple[Callable, Callable]:
-    """Compile training and scoring, each a function of inputs and labels.
-
-    Both return sums over the rows: correct predictions, loss, and predictions of each class,
-    float32 `(2 + n_classes,)`.
-    """
-    n_classes = network.output_shape[-1]
-
-    def add_up(labels, probabilities, losses):
-        predicted = keras.ops.argmax(probabilities, axis=-1)
-        correct = tf.cast(keras.ops.equal(predicted, labels), tf.float32)
-        by_class = tf.reduce_sum(tf.one_hot(predicted, n_classes), axis=0)
-        return tf.concat([[tf.reduce_sum(correct), tf.reduce_sum(losses)], by_class], axis=0)
-
-    def step(inputs, labels):
-        with tf.GradientTape() as tape:
-            probabilities = network(inputs, training=True)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-            loss = tf.reduce_mean(losses)
-        optimizer.apply(tape.gradient(loss, network.trainable_variables))
-        return add_up(labels, probabilities, losses)
-
-    signature = [
-        tf.TensorSpec((None, *network.input_shape[1:]), tf.float32),
-        tf.TensorSpec((None,), tf.int64),
-    ]
-
-    @tf.function(input_signature=signature)
-    def fit(inputs, labels):
-        sums = tf.zeros(2 + n_classes)
-        for start in tf.range(0, tf.shape(labels)[0], batch_size):
-            rows = slice(start, start + batch_size)
-            sums += step(inputs[rows], labels[rows])
-        return sums
-
-    @tf.function(input_signature=signature)
-    def score(inputs, labels):
-        probabilities = network(inputs, training=False)
-        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-        return add_up(labels, probabilities, losses)
-
-    return fit, score
-
-
-def _run_epoch(function, read, labels, order, batch_size) -> dict[str, float]:
-    """Return the means of a function of `_compile` over all rows, read in multiples of a batch."""
-    n_rows = batch_size * max(1, N_READ // batch_size)
+def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
+    """Return the means of a compiled function over all rows, `n_read` at a time."""
+    chunks = [order[start : start + n_read] for start in range(0, len(order), n_read)]
     sums = 0.0
-    for start in range(0, len(order), n_rows):
-        rows = order[start : start + n_rows]
-        inputs = tf.constant(read(rows), tf.float32)
-        sums += function(inputs, tf.constant(labels[rows], tf.int64)).numpy().astype(np.float64)
+    for rows, inputs in zip(chunks, _read_ahead(read, chunks), strict=True):
+        batch = tf.constant(inputs, tf.float32), tf.constant(labels[rows], tf.int64)
+        sums += function(*batch).numpy().astype(np.float64)
     accuracy, loss = (sums[:2] / len(order)).tolist()
     n_predicted_classes = int(np.count_nonzero(sums[2:]))
     return {"accuracy": accuracy, "loss": loss, "n_predicted_classes": n_predicted_classes}
 
 
-def _refuse_infinite(row: dict, learning_rate: float) -> None:
+def _read_ahead(read, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the rows of each chunk; the next ones are read while these are computed with."""
+    with ThreadPoolExecutor(1) as pool:
+        reading = None
+        for chunk in chunks:
+            upcoming = pool.submit(read, chunk)
+            if reading is not None:
+                yield reading.result()
+            reading = upcoming
+        yield reading.result()
+
+
+def _refuse_infinite(row: dict) -> None:
     for name, value in row.items():
         if not math.isfinite(value):
             raise ValueError(
                 f"{name} is {value} after epoch {row['epoch']}; lower the model's learning_rate "
-                f"({learning_rate:g}) in params.yaml"
+                "in params.yaml, or set clip_norm to 1"
             )
 
 
-def _seed_layers(network: keras.Model, seed: int, epoch: int) -> None:
-    """Reset every seed generator from (seed, epoch) and its position in the network.
+def _list_seeds(layers: Sequence[keras.Layer]) -> list[keras.Variable]:
+    """Return the states of all seed generators.
 
     Keras lists the state of a layer's seed generators, whatever attribute holds them, in its
     `variables` and not in its `weights`.
     """
-    weights = {id(variable) for variable in network.weights}
-    states = [variable for variable in network.variables if id(variable) not in weights]
+    weights = {id(variable) for layer in layers for variable in layer.weights}
+    variables = [variable for layer in layers for variable in layer.variables]
+    return [variable for variable in variables if id(variable) not in weights]
+
+
+def _seed(states: Sequence[keras.Variable], seed: int, epoch: int) -> None:
+    """Reset every seed generator from (seed, epoch) and its position."""
     for position, state in enumerate(states):
         rng = np.random.default_rng([seed, epoch, position])
         state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
-
-
-def _refuse_hidden_state(fit, known: Sequence[keras.Variable]) -> None:
-    """Refuse a network whose random numbers or variables are neither seeded nor saved."""
-    graph = fit.get_concrete_function().graph
-    saved = {variable.value.ref() for variable in known}
-    hidden = [variable.name for variable in graph.variables if variable.ref() not in saved]
-    definition = graph.as_graph_def()
-    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
-    hidden += [f"{node.name} ({node.op})" for node in nodes if STATEFUL.match(node.op)]
-    if hidden:
-        raise ValueError(
-            "The network has a state that a checkpoint cannot hold, so that a resumed training "
-            f"would end differently: {', '.join(sorted(hidden))}. Draw random numbers from a "
-            "keras.random.SeedGenerator that is an attribute of the layer, as in "
-            "keras.layers.Dropout."
-        )
 
 
 def _is_best(history: Sequence[dict], keep_epoch: str) -> bool:

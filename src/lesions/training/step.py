@@ -1,0 +1,99 @@
+"""What is compiled: an epoch's steps on rows that were read, and the scores of such rows."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from lesions.networks.backend import keras, tf
+from lesions.training.augmentation import augment
+from lesions.training.losses import cross_entropy
+from lesions.training.optimization import Optimizer
+
+# Operations whose results depend on what ran before them in the process, or that run Python.
+STATEFUL = re.compile(r"(?!Stateless).*(Random|Multinomial|Normal$|Poisson|Binomial)|.*PyFunc")
+
+
+def compile_fit(
+    network: keras.Model,
+    optimizer: Optimizer,
+    augmentation: Sequence[keras.Layer],
+    loss: Callable,
+    *,
+    batch_size: int,
+) -> Callable:
+    """Return a compiled function that trains on rows, a batch after another.
+
+    Its arguments are float32 inputs and int64 labels; it returns what `compile_score` does, as the
+    network was before each step.
+    """
+    n_classes = network.output_shape[-1]
+
+    def step(inputs, labels):
+        targets = tf.one_hot(labels, n_classes)
+        inputs, targets = augment(augmentation, inputs, targets)
+        with tf.GradientTape() as tape:
+            probabilities = network(inputs, training=True)
+            losses = loss(targets, probabilities)
+            mean = tf.reduce_mean(losses)
+        optimizer.apply(tape.gradient(mean, optimizer.trained))
+        return _add_up(labels, probabilities, losses)
+
+    @tf.function(input_signature=_signature(network))
+    def fit(inputs, labels):
+        sums = tf.zeros(2 + n_classes)
+        for start in tf.range(0, tf.shape(labels)[0], batch_size):
+            rows = slice(start, start + batch_size)
+            sums += step(inputs[rows], labels[rows])
+        return sums
+
+    return fit
+
+
+def compile_score(network: keras.Model) -> Callable:
+    """Return a compiled function of inputs and labels to sums over the rows.
+
+    The sums are correct predictions, cross-entropy, and predictions of each class, float32
+    `(2 + n_classes,)`.
+    """
+
+    @tf.function(input_signature=_signature(network))
+    def score(inputs, labels):
+        probabilities = network(inputs, training=False)
+        return _add_up(labels, probabilities, cross_entropy(labels, probabilities))
+
+    return score
+
+
+def refuse_hidden_state(fit, known: Sequence[keras.Variable]) -> None:
+    """Refuse a network whose random numbers or variables are neither seeded nor saved.
+
+    Raises
+    ------
+    ValueError
+        If there are such.
+    """
+    graph = fit.get_concrete_function().graph
+    saved = {variable.value.ref() for variable in known}
+    hidden = [variable.name for variable in graph.variables if variable.ref() not in saved]
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    hidden += [f"{node.name} ({node.op})" for node in nodes if STATEFUL.match(node.op)]
+    if hidden:
+        raise ValueError(
+            "The network has a state that a checkpoint cannot hold, so that a resumed training "
+            f"would end differently: {', '.join(sorted(hidden))}. Draw random numbers from a "
+            "keras.random.SeedGenerator that is an attribute of the layer, as in "
+            "keras.layers.Dropout."
+        )
+
+
+def _signature(network: keras.Model) -> list[tf.TensorSpec]:
+    rows = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+    return [rows, tf.TensorSpec((None,), tf.int64)]
+
+
+def _add_up(labels, probabilities, losses):
+    n_classes = probabilities.shape[-1]
+    predicted = keras.ops.argmax(probabilities, axis=-1)
+    correct = tf.cast(keras.ops.equal(predicted, labels), tf.float32)
+    by_class = tf.reduce_sum(tf.one_hot(predicted, n_classes), axis=0)
+    return tf.concat([[tf.reduce_sum(correct), tf.reduce_sum(losses)], by_class], axis=0)
