@@ -61,7 +61,7 @@ class RandomAffine(keras.layers.Layer):
 
 
 class RandomTranspose(keras.layers.Layer):
-    """Exchange rows and columns of every other image; with `RandomFlip`: all eight symmetries."""
+    """Exchange rows and columns of half of the images; after flips: all eight symmetries."""
 
     def __init__(self, **settings) -> None:
         super().__init__(dtype="float32", **settings)
@@ -111,14 +111,16 @@ def make_augmentation(policy: str) -> list[keras.Layer]:
     policy
         `none`; `dihedral`: the eight symmetries of the square, at random; `dermatoscopy`: any
         rotation with reflection, zoom, translation, colour, illumination, and an erased rectangle
-        in every other image; `mixup` (Zhang et al., ICLR 2018) and `cutmix` (Yun et al., ICCV
+        in half of the images; `mixup` (Zhang et al., ICLR 2018) and `cutmix` (Yun et al., ICCV
         2019): the same, and then pairs of images and their targets are mixed.
     """
     layers = keras.layers
     if policy == "none":
         return []
     if policy == "dihedral":
-        return [layers.RandomFlip(dtype="float32"), RandomTranspose()]
+        # One layer for both would draw once: Keras flips both ways or neither.
+        flips = [layers.RandomFlip(mode, dtype="float32") for mode in ("horizontal", "vertical")]
+        return [*flips, RandomTranspose()]
     erase = {"scale": ERASED, "fill_value": 127, "value_range": (0, 255)}
     mixing = {
         "dermatoscopy": [],
