@@ -86,7 +86,7 @@ def time_notebook(folder, model, n_timed, n_rows):
     rng = np.random.default_rng(params.seed)
     images = rng.uniform(0, 255, (n_timed, pixels, pixels, 3)).astype(np.float32)
     labels = rng.integers(0, len(CODES), n_timed)
-    build = load_build(backbone_settings.architecture)
+    build = load_build(backbone_settings.architecture, function="build_backbone")
     backbone = build(pixels, **backbone_settings.network_settings())
     features = backbone.predict(images[:32], verbose=0)
     head = load_build(settings.architecture)(features, len(CODES), **settings.network_settings())

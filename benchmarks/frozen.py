@@ -28,6 +28,7 @@ from side_by_side import summarize, write_results
 
 from lesions.datasets.ham10000 import CODES
 from lesions.networks import load_build
+from lesions.networks.applications import build_backbone
 from lesions.networks.backend import configure_tensorflow, keras
 from lesions.networks.layers import join
 from lesions.sampling.mixing import mix
@@ -36,9 +37,9 @@ from lesions.training.feature_extraction import extract_features
 from lesions.training.loop import train
 
 PIXELS, THREADS = 32, 2
-BACKBONES = {  # pooling, and training images before they are resampled
-    "vgg16": ("flatten", 200),
-    "resnet50": ("average", 600),
+BACKBONES = {  # network, pooling, and training images before they are resampled
+    "vgg16": ("VGG16", "flatten", 200),
+    "resnet50": ("ResNet50", "average", 600),
 }
 N_TEST = 700
 DENSE = {"standardize_features": True, "dense_units": [128, 64], "dropout": 0.3}
@@ -62,7 +63,7 @@ def main():
 
 def measure(name, seed):
     """Return seconds and accuracy of ours and of `fit`, and the number of training rows."""
-    pooling, n_images = BACKBONES[name]
+    network, pooling, n_images = BACKBONES[name]
     images, labels = generate_images(n_images + N_TEST, seed)
     test = images[n_images:].astype(np.float32), labels[n_images:]
     images, labels = images[:n_images], labels[:n_images]
@@ -71,7 +72,8 @@ def measure(name, seed):
     )
     keras.utils.set_random_seed(seed)
     settings = {"weights": "random", "weights_sha256": None, "preprocessing": "imagenet"}
-    backbone = load_build(name)(PIXELS, input_pixels=PIXELS, pooling=pooling, **settings)
+    settings |= {"network": network, "input_pixels": PIXELS, "pooling": pooling}
+    backbone = build_backbone(PIXELS, **settings)
 
     start = time.perf_counter()
     head, initial = train_ours(backbone, mixing, images, labels, seed)

@@ -23,7 +23,7 @@ def main():
     mixing, _ = load_mixing(paths.mixing)
 
     network_settings = settings.network_settings()
-    build = load_build(settings.architecture, network_settings)
+    build = load_build(settings.architecture, network_settings, function="build_backbone")
     backbone = build(params.resize.pixels, **network_settings)
     save_network(backbone, paths.features / "backbone.keras")
     train = index_all_images(mixing, np.flatnonzero(partition == "train"), len(images))

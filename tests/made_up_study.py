@@ -54,7 +54,8 @@ def make_settings(models=("cnn", "vgg16"), external=()):
         },
     }
     backbone = {
-        "architecture": "vgg16",
+        "architecture": "applications",
+        "network": "VGG16",
         "weights": "random",
         "weights_sha256": None,
         "input_pixels": 32,

@@ -15,7 +15,8 @@ import yaml
 from cloned import ROOT
 from dvc.repo import Repo
 
-from lesions.config.models import Backbone, Model
+from lesions.config.backbones import Backbone
+from lesions.config.models import Model
 
 SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -26,7 +27,7 @@ TRACKED_AS_PARAMS = ("src/lesions/config/", "src/lesions/pipeline/")
 # What `load_build` imports by name, which no walk over import statements can see.
 ARCHITECTURES = {
     f"{NETWORKS}/{name}.py"
-    for model in (Backbone, *get_args(get_args(Model)[0]))
+    for model in (*get_args(get_args(Backbone)[0]), *get_args(get_args(Model)[0]))
     for name in get_args(model.model_fields["architecture"].annotation)
 }
 

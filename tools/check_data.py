@@ -32,12 +32,14 @@ def check_data(params: Params) -> None:
         if name == "study" and counts:
             needs_neighbors = params.balance.method in ("adasyn", "smote")
             refuse_rare_classes(counts, params.balance.n_neighbors if needs_neighbors else 0)
-    for name, backbone in params.backbones.items():
-        if backbone.weights.endswith(".h5") and not Path(backbone.weights).is_file():
-            raise ValueError(
-                f"backbones.{name}.weights: {backbone.weights} does not exist; correct the path, "
-                "or use imagenet or random"
-            )
+    for section in ("backbones", "models"):
+        for name, entry in getattr(params, section).items():
+            weights = getattr(entry, "weights", "random")
+            if weights not in ("imagenet", "random") and not Path(weights).is_file():
+                raise ValueError(
+                    f"{section}.{name}.weights: {weights} does not exist; correct the path, or use "
+                    "imagenet or random"
+                )
 
 
 def count_local_images(

@@ -8,8 +8,11 @@ from cloned import ROOT
 from dvc.utils.serialize import load_yaml as load_as_dvc
 
 from lesions.config import Params, ParamsError, load_yaml, parse_params, read_params
+from lesions.config.backbones import MIN_PIXELS_OF, Network
 from lesions.config.sets import File
 from lesions.config.types import IGNORED_BY_DVC, Section
+from lesions.networks.applications import NETWORKS
+from lesions.networks.backend import keras
 
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -179,6 +182,7 @@ WORDS = [
     ("resize", "decode"),
     ("balance", "method"),
     ("backbones", "vgg16", "architecture"),
+    ("backbones", "vgg16", "network"),
     ("backbones", "vgg16", "preprocessing"),
     ("backbones", "vgg16", "pooling"),
     ("models", "cnn", "inputs"),
@@ -378,19 +382,120 @@ def test_temperature_scaling_needs_calibration_images(refuse):
 
 
 @pytest.mark.parametrize(
-    ("section", "name", "where"),
+    ("section", "name", "file"),
     [
-        ("models", "cnn", "a class that the union Model names"),
-        ("backbones", "vgg16", "class Backbone"),
+        ("models", "cnn", "models.py"),
+        ("backbones", "vgg16", "backbones.py"),
     ],
 )
-def test_an_unknown_architecture_is_refused_with_what_has_to_be_added(refuse, section, name, where):
+def test_an_unknown_architecture_is_refused_with_what_has_to_be_added(refuse, section, name, file):
     message = refuse(setting((section, name, "architecture"), "alexnet"))
     assert f"  {section}.{name}.architecture: 'alexnet' is unknown; choose from '" in message
     assert (
-        "; to add it, write src/lesions/networks/alexnet.py, and in src/lesions/config/models.py "
-        f'the line `architecture: Literal["alexnet"]` in {where} (see CONTRIBUTING.md)'
+        f"; to add it, write src/lesions/networks/alexnet.py, and in src/lesions/config/{file} "
+        'the line `architecture: Literal["alexnet"]` in a class that the union '
+        f"{section.title().removesuffix('s')} names (see CONTRIBUTING.md)"
     ) in message
+
+
+@pytest.mark.parametrize(("old", "new"), [("vgg16", "VGG16"), ("resnet50", "ResNet50")])
+def test_an_architecture_that_was_renamed_is_refused_with_its_new_name(refuse, old, new):
+    message = refuse(setting(("backbones", old, "architecture"), old))
+    assert f"backbones.{old}.architecture: '{old}' is unknown; choose from" in message
+    assert message.endswith(f"; write 'architecture: applications' and 'network: {new}'")
+
+
+def test_every_network_of_keras_can_be_chosen():
+    assert typing.get_args(Network) == NETWORKS
+
+
+@pytest.mark.parametrize("network", sorted(MIN_PIXELS_OF))
+def test_images_are_as_large_as_the_network_needs(refuse, network):
+    needed = MIN_PIXELS_OF[network]
+    too_small = {"input_shape": (needed - 1, needed - 1, 3), "weights": None}
+    with pytest.raises(ValueError, match=f"at least {needed}x{needed}"):
+        getattr(keras.applications, network)(include_top=False, **too_small)
+
+    def use(pixels):
+        return lambda params: (
+            params["resize"].update(pixels=needed),
+            params["backbones"]["vgg16"].update(network=network, input_pixels=pixels),
+        )
+
+    message = refuse(use(needed - 1))
+    assert f"backbones.vgg16: input_pixels must be at least {needed} for {network}" in message
+    accept(use(needed))
+
+
+def test_preprocessing_inside_a_network_that_cannot_be_switched_off_is_kept(refuse):
+    change = {"network": "EfficientNetB0", "preprocessing": "unit"}
+    message = refuse(lambda params: params["backbones"]["vgg16"].update(change))
+    assert "backbones.vgg16: preprocessing: EfficientNetB0 preprocesses pixels inside" in message
+    accept(lambda params: params["backbones"]["vgg16"].update(change, preprocessing="imagenet"))
+    accept(lambda params: params["backbones"]["vgg16"].update(change, network="EfficientNetV2B0"))
+
+
+def fine_tuned(architecture, **changes):
+    """Return a change of settings that turns the model `cnn` into a fine-tuned network."""
+
+    def change(params):
+        backbone = {
+            "weights": "random", "weights_sha256": None, "input_pixels": 32,
+            "preprocessing": "unit", "pooling": "average",
+        }  # fmt: skip
+        own = {"applications": {"network": "VGG16"}, "efficientnet_lite": {"version": 0}}
+        model = params["models"]["cnn"]
+        del model["filters"], model["batch_norm_momentum"]
+        model |= backbone | own[architecture] | {"trainable": "last_3"} | changes
+        model["architecture"] = architecture
+
+    return change
+
+
+@pytest.mark.parametrize("trainable", ["head", "last_1", "last_120", "all"])
+@pytest.mark.parametrize("architecture", ["applications", "efficientnet_lite"])
+def test_a_network_can_be_fine_tuned_from_any_layer_on(architecture, trainable):
+    params = accept(fine_tuned(architecture, trainable=trainable))
+    assert params.models["cnn"].network_settings()["trainable"] == trainable
+
+
+@pytest.mark.parametrize("wrong", ["last_0", "last_", "last_-1", "last", "none", "last_1x"])
+def test_what_is_trained_is_the_head_the_last_layers_or_all(refuse, wrong):
+    message = refuse(fine_tuned("applications", trainable=wrong))
+    assert "  models.cnn.trainable: String should match pattern" in message
+
+
+@pytest.mark.parametrize(
+    ("architecture", "ending", "other"),
+    [("applications", ".h5", ".npz"), ("efficientnet_lite", ".npz", ".h5")],
+)
+def test_each_architecture_reads_weights_files_of_its_own_kind(refuse, architecture, ending, other):
+    change = {"weights": f"mine{ending}", "weights_sha256": "0" * 64}
+    accept(fine_tuned(architecture, **change))
+    message = refuse(fine_tuned(architecture, **change | {"weights_sha256": None}))
+    assert f"models.cnn: weights_sha256 is missing: the SHA-256 of mine{ending}" in message
+    message = refuse(fine_tuned(architecture, **change | {"weights": f"mine{other}"}))
+    assert "  models.cnn.weights: String should match pattern" in message
+
+
+def test_a_fine_tuned_network_reads_photographs(refuse):
+    message = refuse(fine_tuned("applications", inputs="features/vgg16"))
+    assert "  models.cnn.inputs: Input should be 'images.npy'" in message
+
+
+def test_efficientnet_lite_has_the_versions_0_to_2(refuse):
+    assert "  models.cnn.version: " in refuse(fine_tuned("efficientnet_lite", version=3))
+
+
+def test_every_stage_of_a_residual_network_halves_the_image(refuse):
+    def make_residual(params, filters):
+        model = params["models"]["cnn"]
+        del model["dense_units"], model["batch_norm_momentum"]
+        model.update(architecture="residual", filters=filters, blocks=2)
+
+    accept(lambda params: make_residual(params, [2] * 6))  # 32, 16, 8, 4, 2, 1 pixels
+    message = refuse(lambda params: make_residual(params, [2] * 7))
+    assert "models.cnn: input_pixels must be at least 64: each of the 7 entries of filt" in message
 
 
 def test_inputs_name_a_backbone_that_exists(refuse):

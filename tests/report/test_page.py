@@ -251,7 +251,7 @@ def test_groups_too_small_are_named(inputs, page):
 
 def test_settings_hashes_versions_and_audit_are_shown(page):
     assert "keep_epoch: val_loss" in page.words
-    assert "frozen vgg16: weights random; input pixels 32" in page.words
+    assert "frozen VGG16: weights random; input pixels 32" in page.words
     assert "a.csv f00d" in page.words
     assert "images 480" in page.words
     assert "sensitivity 0.875" in page.words

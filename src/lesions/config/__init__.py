@@ -18,7 +18,13 @@ RENAMED = {
     "resize.size": "resize.pixels",
 }
 VALUES = {"profile", "seed", "threads"}  # at the top level; all other keys there are sections
-SCHEMA_FILE = "src/lesions/config/models.py"
+# Architectures of earlier versions, and which `network` of `applications` they are now.
+APPLICATIONS = {"vgg16": "VGG16", "resnet50": "ResNet50"}
+# Sections with a class for each architecture: the file, and the union of the classes.
+SCHEMAS = {
+    "backbones": ("src/lesions/config/backbones.py", "Backbone"),
+    "models": ("src/lesions/config/models.py", "Model"),
+}
 TAGS = ("architecture", "kind", "by")  # what pydantic chooses a section's class by
 
 
@@ -98,11 +104,13 @@ def parse_params(text: str, *, source: str) -> Params:
 
 def _describe(fault: dict, content: dict) -> str:
     key, kind = _join_key(fault["loc"], content), fault["type"]
+    section = key.partition(".")[0]
     if key in RENAMED:
         return f"{key}: is called {RENAMED[key]} now"
     if kind == "extra_forbidden":
-        hint = f", or add it to the class of this architecture in {SCHEMA_FILE}"
-        hint = hint if key.startswith(("backbones.", "models.")) else ""
+        hint = ""
+        if section in SCHEMAS:
+            hint = f", or add it to the class of this architecture in {SCHEMAS[section][0]}"
         return f"{key}: unknown setting; check the spelling{hint}"
     if kind == "missing" and key in set(Params.model_fields) - VALUES:
         return f"{key}: is missing; copy the section from 'git show HEAD:./params.yaml'"
@@ -114,11 +122,8 @@ def _describe(fault: dict, content: dict) -> str:
     if kind == "union_tag_invalid":
         choice, tag, tags = (fault["ctx"][k] for k in ("discriminator", "tag", "expected_tags"))
         choice = choice.strip("'")
-        hint = _how_to_add(tag, "a class that the union Model names") * (choice == "architecture")
+        hint = _how_to_add(tag, section) if choice == "architecture" else ""
         return f"{key}.{choice}: {tag!r} is unknown; choose from {tags}{hint}"
-    if kind == "literal_error" and key.startswith("backbones.") and key.endswith(".architecture"):
-        hint = _how_to_add(fault["input"], "class Backbone")
-        return f"{key}: {fault['input']!r} is unknown; choose from {fault['ctx']['expected']}{hint}"
     if kind in ("string_pattern_mismatch", "string_too_long") and fault["loc"][-1] == "[key]":
         return (
             f"{key}: a name has letters, digits and _ only, at most {MAX_NAME_LENGTH}; found "
@@ -130,11 +135,15 @@ def _describe(fault: dict, content: dict) -> str:
     return f"{key}: {message}; found {fault['input']!r}"
 
 
-def _how_to_add(architecture: object, where: str) -> str:
-    """Return which file and which line a new architecture needs."""
+def _how_to_add(architecture: object, section: str) -> str:
+    """Return how an architecture is called now, or which file and line a new one needs."""
+    if architecture in APPLICATIONS:
+        return f"; write 'architecture: applications' and 'network: {APPLICATIONS[architecture]}'"
+    file, union = SCHEMAS[section]
     return (
-        f"; to add it, write src/lesions/networks/{architecture}.py, and in {SCHEMA_FILE} the line "
-        f'`architecture: Literal["{architecture}"]` in {where} (see CONTRIBUTING.md)'
+        f"; to add it, write src/lesions/networks/{architecture}.py, and in {file} the line "
+        f'`architecture: Literal["{architecture}"]` in a class that the union {union} names (see '
+        "CONTRIBUTING.md)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Backbones and models: the sections `backbones` and `models`.
+"""Models: the section `models`.
 
 A model's class is chosen by its `architecture`. A new architecture is a class here, a member of the
 union `Model`, and a file `src/lesions/networks/<architecture>.py`; see CONTRIBUTING.md.
@@ -8,46 +8,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lesions.config.types import Count, Path, Pixels, Section, Share
-
-MIN_BACKBONE_PIXELS = 32  # keras.applications builds neither VGG16 nor ResNet50 below
-
+from lesions.config.backbones import ApplicationSettings, EfficientNetLiteSettings
+from lesions.config.types import Count, Pixels, Section, Share
 
 Rate = Annotated[float, Field(gt=0, le=10)]
 LOSS_SETTINGS = ("loss", "focal_gamma", "class_balanced_beta", "logit_adjustment")
 LOSS_SETTINGS += ("class_weights", "label_smoothing")
 OPTIMIZER_SETTINGS = ("learning_rate", "backbone_learning_rate", "schedule", "warmup_epochs")
 OPTIMIZER_SETTINGS += ("weight_decay", "clip_norm", "ema_momentum")
-
-
-class Backbone(Section):
-    """A frozen network of `keras.applications`, run once by stage `features`.
-
-    Of a weights file DVC tracks the path and `weights_sha256`, which changes with its content.
-    """
-
-    architecture: Literal["vgg16", "resnet50"]
-    weights: Annotated[Path, Field(pattern=r"^(imagenet|random|.+\.h5)$")]
-    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
-    input_pixels: Annotated[Pixels, Field(ge=MIN_BACKBONE_PIXELS)]
-    preprocessing: Literal["imagenet", "unit"]
-    pooling: Literal["flatten", "average", "max"]
-
-    @model_validator(mode="after")
-    def _a_file_has_a_digest(self) -> Self:
-        is_file = self.weights.endswith(".h5")
-        if is_file and self.weights_sha256 is None:
-            raise ValueError(
-                f"weights_sha256 is missing: the SHA-256 of {self.weights}, as 'sha256sum "
-                f"{self.weights}' prints it"
-            )
-        if not is_file and self.weights_sha256 is not None:
-            raise ValueError(f"weights: {self.weights} takes weights_sha256: null")
-        return self
-
-    def network_settings(self) -> dict:
-        """Return the keyword arguments of the architecture's `build`."""
-        return self.model_dump(exclude={"architecture"})
 
 
 class Training(Section):
@@ -144,4 +112,48 @@ class Dense(Training):
     dropout: Share
 
 
-Model = Annotated[Cnn | Dense, Field(discriminator="architecture")]
+class FineTuned(Training):
+    """A pretrained network that is trained on the photographs, as a whole or from some layer on."""
+
+    inputs: Literal["images.npy"]
+    trainable: Annotated[str, Field(pattern=r"^(head|all|last_[1-9][0-9]{0,3})$")]
+    dense_units: list[Count]
+    dropout: Share
+
+
+class Application(FineTuned, ApplicationSettings):
+    """A network of `keras.applications`, fine-tuned."""
+
+    architecture: Literal["applications"]
+
+
+class EfficientNetLite(FineTuned, EfficientNetLiteSettings):
+    """An EfficientNet-Lite, fine-tuned."""
+
+    architecture: Literal["efficientnet_lite"]
+
+
+class Residual(Training):
+    """A small residual network, trained from pixels."""
+
+    architecture: Literal["residual"]
+    inputs: Literal["images.npy"]
+    input_pixels: Pixels
+    filters: Annotated[list[Count], Field(min_length=1)]
+    blocks: Annotated[int, Field(ge=1, le=100)]
+    dropout: Share
+
+    @model_validator(mode="after")
+    def _every_stage_has_room(self) -> Self:
+        needed = 2 ** (len(self.filters) - 1)
+        if self.input_pixels < needed:
+            raise ValueError(
+                f"input_pixels must be at least {needed}: each of the {len(self.filters)} entries "
+                f"of filters but the first halves the image; it is {self.input_pixels}"
+            )
+        return self
+
+
+Model = Annotated[
+    Application | Cnn | Dense | EfficientNetLite | Residual, Field(discriminator="architecture")
+]

@@ -4,8 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lesions.config.backbones import Backbone
 from lesions.config.classes import Classes
-from lesions.config.models import Backbone, Model
+from lesions.config.models import Model
 from lesions.config.sets import PhotoSet, check_sets
 from lesions.config.types import Count, Name, Pixels, Section, Seed, sort_names
 

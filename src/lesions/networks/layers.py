@@ -1,9 +1,6 @@
-"""Layers that architectures share: pixel input, frozen backbone, dense layers, probabilities."""
+"""Layers that architectures share: pixel input, dense layers, probabilities."""
 
-import hashlib
-import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -54,11 +51,20 @@ def rescale(values):
 
 
 def dense_layers(values, n_classes: int, *, dense_units: Sequence[int], dropout: float):
-    """Return probabilities: dropout and a dense ReLU layer for each of `dense_units`, softmax."""
+    """Return probabilities: dropout and a dense ReLU layer for each of `dense_units`, softmax.
+
+    Without `dense_units`, dropout comes before the softmax layer. That layer computes in float32,
+    whatever precision the others have: in float16 small probabilities would be 0.
+    """
     for units in dense_units:
         values = keras.layers.Dropout(dropout)(values)
         values = keras.layers.Dense(units, activation="relu")(values)
-    return keras.layers.Dense(n_classes, activation="softmax", name="probabilities")(values)
+    if not dense_units:
+        values = keras.layers.Dropout(dropout)(values)
+    softmax = keras.layers.Dense(
+        n_classes, activation="softmax", dtype="float32", name="probabilities"
+    )
+    return softmax(values)
 
 
 def standardize(values, features: np.ndarray):
@@ -79,97 +85,3 @@ def standardize(values, features: np.ndarray):
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Return the network of `head` on `backbone`; it shares the weights of both."""
     return keras.Model(backbone.input, head(backbone.output), name="lesions")
-
-
-def frozen_backbone(
-    application: Callable,
-    own_preprocessing: Callable,
-    image_pixels: int,
-    *,
-    weights: str,
-    weights_sha256: str | None,
-    input_pixels: int,
-    preprocessing: str,
-    pooling: str,
-) -> keras.Model:
-    """Return a network of `keras.applications` without its top, frozen, with pooling.
-
-    Parameters
-    ----------
-    application
-        Such as `keras.applications.VGG16`.
-    own_preprocessing
-        The `preprocess_input` that the network was trained with.
-    image_pixels
-        Height and width of the stored images.
-    weights
-        `imagenet` (downloaded), `random`, or the path of a `.h5` file.
-    weights_sha256
-        SHA-256 of that file.
-    input_pixels
-        Height and width that the network sees.
-    preprocessing
-        `imagenet`: `own_preprocessing`; `unit`: pixels divided by 255.
-    pooling
-        `flatten`, `average` or `max`.
-
-    Raises
-    ------
-    ValueError
-        If the images are too small, or the weights cannot be loaded.
-    """
-    inputs, values = pixel_input(image_pixels, input_pixels)
-    values = own_preprocessing(values) if preprocessing == "imagenet" else rescale(values)
-    shape = (input_pixels, input_pixels, 3)
-    network = _load_application(application, shape, weights, weights_sha256)
-    values = network(values, training=False)
-    pool = {
-        "flatten": keras.layers.Flatten,
-        "average": keras.layers.GlobalAveragePooling2D,
-        "max": keras.layers.GlobalMaxPooling2D,
-    }[pooling]
-    backbone = keras.Model(inputs, pool()(values), name="backbone")
-    backbone.trainable = False
-    return backbone
-
-
-def _load_application(application, shape, weights, sha256) -> keras.Model:
-    name = application.__name__
-    try:
-        network = application(weights=None, include_top=False, input_shape=shape)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be built at input_pixels = {shape[0]}: {error}") from error
-    if weights == "random":
-        return network
-    if weights == "imagenet":
-        try:
-            return application(weights="imagenet", include_top=False, input_shape=shape)
-        except Exception as error:  # Keras raises a bare Exception if a download fails
-            raise ValueError(
-                f"The ImageNet weights of {name} could not be downloaded ({error}). On a machine "
-                f"with a network run keras.applications.{name}(include_top=False)"
-                f".save_weights('{name}.weights.h5'), and set weights to the path of that file."
-            ) from error
-    _check_digest(Path(weights), sha256)
-    try:
-        with warnings.catch_warnings():
-            # Keras would leave layers random that the file lacks, with this warning alone.
-            warnings.filterwarnings("error", "Skipping nested container")
-            network.load_weights(weights)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        raise ValueError(
-            f"{weights} does not hold the weights of {name} without its top: {error}"
-        ) from error
-    return network
-
-
-def _check_digest(file: Path, sha256: str | None) -> None:
-    if not file.is_file():
-        raise ValueError(f"Weights file {file} does not exist; correct the path")
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"{file} has the SHA-256 {found}, not weights_sha256 = {sha256}; set weights_sha256 to "
-            "it if the file was changed on purpose"
-        )

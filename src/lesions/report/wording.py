@@ -73,6 +73,11 @@ def name_model(model: str, only_predicted: str | None) -> str:
     return model if pd.isna(only_predicted) else f"{model} (predicts only {only_predicted})"
 
 
+def name_network(settings: Mapping) -> str:
+    """Write which network a model or a backbone is, by its name in `keras.applications` if any."""
+    return settings.get("network", settings["architecture"])
+
+
 def to_markdown(
     table: pd.DataFrame, *, n_classes: int, note: str = "", columns: Sequence[str] = COLUMNS
 ) -> str:
@@ -98,6 +103,11 @@ def to_markdown(
     return f"{text}\n\n{note}\n" if note else f"{text}\n"
 
 
+def keeps_random_weights(model: Mapping) -> bool:
+    """Return whether layers of a model's own backbone stay random: they are never trained."""
+    return model.get("weights") == "random" and model.get("trainable") != "all"
+
+
 def describe_run(
     details: Mapping[str, Mapping[str, Mapping]], pairs: Sequence[Mapping], *, settings: Mapping
 ) -> str:
@@ -119,7 +129,11 @@ def describe_run(
         if found["bootstrap"]["unit"] != units[0]:
             units.append(f"on {name} by {found['bootstrap']['unit']}")
     backbones = {f"features/{name}": b["weights"] for name, b in settings["backbones"].items()}
-    random = [m for m, s in settings["models"].items() if backbones.get(s["inputs"]) == "random"]
+    random = [
+        name
+        for name, model in settings["models"].items()
+        if backbones.get(model["inputs"]) == "random" or keeps_random_weights(model)
+    ]
     sentences = [
         f"Profile {settings['profile']}, split by {study['split']['by']}.",
         f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
@@ -176,6 +190,7 @@ def render_template(
         keep_trailing_newline=True,
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
+    ours += (name_network, keeps_random_weights)
     filters = (*ours, describe_baseline, describe_differences, *filters)
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters["count"] = "{:,}".format
