@@ -114,7 +114,9 @@ def test_what_computes_a_model_is_listed_file_by_file(stage):
 def test_only_the_stages_that_need_tensorflow_wait_for_it(stage):
     """Its import takes seconds; all of it goes through `lesions.networks.backend`."""
     imports = imported_through_others(f"stages/{stage}.py")
-    assert (f"{NETWORKS}/backend.py" in imports) == (stage in ("features", "train", "predict"))
+    assert (f"{NETWORKS}/backend.py" in imports) == (
+        stage in ("augment", "features", "train", "predict")
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)

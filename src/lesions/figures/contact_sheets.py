@@ -36,21 +36,40 @@ def contact_sheet(
     note : str
         Small print below.
     """
-    n_columns = max(1, *(len(row) for row in photographs.values()))
-    figure = Figure(figsize=(3 + 1.4 * n_columns, 1.15 * len(photographs) + 0.3), dpi=100)
-    grid = figure.subplots(len(photographs), n_columns, squeeze=False)
+    captions = {dx: f"{names[dx]}\n{counts.get(dx, 0):,} images" for dx in photographs}
+    return _draw_rows(photographs, captions, note)
+
+
+@default_style
+def augmentation_sheet(images: Mapping[str, Sequence[np.ndarray]], *, note: str = "") -> Figure:
+    """Draw images as each augmentation policy changes them, a policy a row.
+
+    Parameters
+    ----------
+    images : mapping of str to sequence of uint8 array, shape (height, width, 3)
+        RGB images by policy; the same ones in every row.
+    note : str
+        Small print below.
+    """
+    return _draw_rows(images, dict.fromkeys(images, ""), note)
+
+
+def _draw_rows(rows: Mapping[str, Sequence[np.ndarray]], captions, note) -> Figure:
+    """Draw rows of images, each with its name and a caption at the left."""
+    n_columns = max(1, *(len(row) for row in rows.values()))
+    figure = Figure(figsize=(3 + 1.4 * n_columns, 1.15 * len(rows) + 0.3), dpi=100)
+    grid = figure.subplots(len(rows), n_columns, squeeze=False)
     inch = 1 / figure.get_figheight()
     left, bottom = 2.9 / figure.get_figwidth(), 0.3 * inch
     figure.subplots_adjust(left, bottom, 0.995, 0.99, wspace=0.03, hspace=0.06)
-    for axes, (dx, row) in zip(grid, photographs.items(), strict=True):
+    for axes, (name, row) in zip(grid, rows.items(), strict=True):
         for cell in axes:
             cell.axis("off")
         for cell, photograph in zip(axes, row, strict=False):
             cell.imshow(photograph)
         middle = np.mean(axes[0].get_position().intervaly)
-        figure.text(0.01, middle + 0.12 * inch, dx, fontsize=12, weight="bold", va="center")
-        text = f"{names[dx]}\n{counts.get(dx, 0):,} images"
-        figure.text(0.01, middle - 0.16 * inch, text, fontsize=8, va="center")
+        figure.text(0.01, middle + 0.12 * inch, name, fontsize=12, weight="bold", va="center")
+        figure.text(0.01, middle - 0.16 * inch, captions[name], fontsize=8, va="center")
     figure.text(0.01, 0.3 * bottom, note, **SMALL_PRINT)
     return figure
 

@@ -1,148 +1,135 @@
 """Augmentation: random changes of training images that leave the diagnosis as it is.
 
-A policy is a list of Keras layers that run on stored pixels, before the network reduces them.
-Whatever they draw comes from seed generators, which the training loop resets for each epoch.
-Keras' own layers for rotation, zoom and translation interpolate once each, which blurs small
-images; `RandomAffine` interpolates once for all.
+Images are changed by OpenCV while they are read, beside the network's work: on two cores Keras'
+layers for rotation, zoom, colour and erasing take several times as long, and they interpolate once
+each, which blurs small images. Images are mixed with each other by Keras' layers, since targets are
+mixed with them. `benchmarks/finetune.py` measures both.
 """
 
 import math
 
-from lesions.networks.backend import keras, tf
+import cv2
+import numpy as np
 
-# As Keras' layers name them: shares of the image or of the value, up or down.
-ZOOM = (0.72, 1.05)  # side of what is seen, as a share of the image's
-TRANSLATION = 0.07
-BRIGHTNESS = 0.1
+from lesions.networks.backend import keras, tf
+from lesions.training.seeds import list_seed_states, reset_seed_states
+
+POLICIES = ("none", "dihedral", "dermatoscopy", "mixup", "cutmix")
+SEEN = (0.72, 1.05)  # side of what is seen, as a share of the image's
+SHIFT = 0.07  # of the centre, as a share of the image's side
+BRIGHTNESS = 25  # grey levels
 CONTRAST = SATURATION = 0.2
 CHANNEL_GAIN = 0.06
-ILLUMINATION = 0.15
-ERASED = (0.02, 0.12)  # area
+ILLUMINATION = 0.15  # from the centre to an edge
+ERASED = (0.15, 0.35)  # sides of the erased rectangle, as shares of the image's
+GREY = 127
 
 
-class RandomAffine(keras.layers.Layer):
-    """Rotate by any angle, mirror, zoom and translate, by one bilinear interpolation.
-
-    What lies outside an image is filled by reflection.
+def change_images(images: np.ndarray, policy: str, rng: np.random.Generator) -> np.ndarray:
+    """Return changed images.
 
     Parameters
     ----------
-    zoom
-        Least and greatest side of what is seen, as a share of the image's side.
-    translation
-        Greatest, as a share of the image's side.
+    images
+        RGB, 0–255, `(n, pixels, pixels, 3)`.
+    policy
+        `none`; `dihedral`: one of the eight symmetries of the square; `dermatoscopy`, `mixup` and
+        `cutmix`: any rotation with reflection, zoom, shift, colour, uneven illumination, and in
+        half of the images an erased rectangle.
+    rng
+        Draws a new change for each image.
+
+    Returns
+    -------
+    ndarray
+        float32, of the same shape.
     """
-
-    def __init__(self, *, zoom: tuple[float, float], translation: float, **settings) -> None:
-        super().__init__(dtype="float32", **settings)
-        self.zoom, self.translation = zoom, translation
-        self.generator = keras.random.SeedGenerator(0)
-
-    def call(self, images):
-        """Return changed images; `images` is `(n, pixels, pixels, 3)`, 0–255."""
-        n, pixels = tf.shape(images)[0], images.shape[1]
-        angle = self._draw(n, 0, 2 * math.pi)
-        zoom = self._draw(n, *self.zoom)
-        mirror = tf.sign(self._draw(n, -1, 1))
-        columns, rows = (
-            self._draw(n, -self.translation, self.translation) * pixels for _ in range(2)
-        )
-        # The place (a0 x + a1 y + a2, b0 x + b1 y + b2) of the image is seen at (x, y).
-        a0, a1 = zoom * mirror * tf.cos(angle), -zoom * tf.sin(angle)
-        b0, b1 = zoom * mirror * tf.sin(angle), zoom * tf.cos(angle)
-        centre, zeros = (pixels - 1) / 2, tf.zeros(n)
-        a2 = centre + columns - (a0 + a1) * centre
-        b2 = centre + rows - (b0 + b1) * centre
-        transforms = tf.stack([a0, a1, a2, b0, b1, b2, zeros, zeros], axis=1)
-        return keras.ops.image.affine_transform(images, transforms, fill_mode="reflect")
-
-    def _draw(self, n, low: float, high: float):
-        return keras.random.uniform((n,), low, high, seed=self.generator)
+    if policy == "none":
+        return images.astype(np.float32)
+    change = _turn if policy == "dihedral" else _change_view_and_light
+    return np.stack([change(image.astype(np.float32), rng) for image in images])
 
 
-class RandomTranspose(keras.layers.Layer):
-    """Exchange rows and columns of half of the images; after flips: all eight symmetries."""
-
-    def __init__(self, **settings) -> None:
-        super().__init__(dtype="float32", **settings)
-        self.generator = keras.random.SeedGenerator(0)
-
-    def call(self, images):
-        """Return changed images; `images` is `(n, pixels, pixels, 3)`."""
-        chosen = keras.random.uniform((tf.shape(images)[0], 1, 1, 1), seed=self.generator) < 0.5
-        return tf.where(chosen, tf.transpose(images, (0, 2, 1, 3)), images)
-
-
-class RandomLight(keras.layers.Layer):
-    """Change brightness, contrast, saturation, the gain of each channel, and the illumination.
-
-    The illumination becomes uneven: brighter towards one side, darker towards the other.
-    """
-
-    def __init__(self, **settings) -> None:
-        super().__init__(dtype="float32", **settings)
-        self.generator = keras.random.SeedGenerator(0)
-
-    def call(self, images):
-        """Return changed images; `images` is `(n, pixels, pixels, 3)`, 0–255."""
-        n, pixels = tf.shape(images)[0], images.shape[1]
-        contrast = 1 + self._draw((n, 1, 1, 1), CONTRAST)
-        saturation = 1 + self._draw((n, 1, 1, 1), SATURATION)
-        gain = 1 + self._draw((n, 1, 1, 3), CHANNEL_GAIN)
-        brightness = 255 * self._draw((n, 1, 1, 1), BRIGHTNESS)
-        mean = tf.reduce_mean(images, (1, 2), keepdims=True)
-        axis = tf.linspace(-1.0, 1.0, pixels)
-        gradient = self._draw((n, 1, 1, 1), ILLUMINATION) * axis[:, None, None]
-        gradient += self._draw((n, 1, 1, 1), ILLUMINATION) * axis[:, None]
-        grey = tf.reduce_mean(images, axis=-1, keepdims=True)
-        coloured = grey + (images - grey) * saturation
-        changed = (coloured - mean) * contrast + mean * gain + brightness
-        return tf.clip_by_value(changed * (1 + gradient), 0.0, 255.0)
-
-    def _draw(self, shape, limit: float):
-        return keras.random.uniform(shape, -limit, limit, seed=self.generator)
-
-
-def make_augmentation(policy: str) -> list[keras.Layer]:
-    """Return the layers of a policy.
+def make_mixing(policy: str) -> list[keras.Layer]:
+    """Return the layers that mix images and targets of a batch: none, or one.
 
     Parameters
     ----------
     policy
-        `none`; `dihedral`: the eight symmetries of the square, at random; `dermatoscopy`: any
-        rotation with reflection, zoom, translation, colour, illumination, and an erased rectangle
-        in half of the images; `mixup` (Zhang et al., ICLR 2018) and `cutmix` (Yun et al., ICCV
-        2019): the same, and then pairs of images and their targets are mixed.
+        `mixup`: weighted means of two images (Zhang et al., ICLR 2018); `cutmix`: a rectangle of
+        one in the other (Yun et al., ICCV 2019); else none.
     """
-    layers = keras.layers
-    if policy == "none":
-        return []
-    if policy == "dihedral":
-        # One layer for both would draw once: Keras flips both ways or neither.
-        flips = [layers.RandomFlip(mode, dtype="float32") for mode in ("horizontal", "vertical")]
-        return [*flips, RandomTranspose()]
-    erase = {"scale": ERASED, "fill_value": 127, "value_range": (0, 255)}
-    mixing = {
-        "dermatoscopy": [],
-        "mixup": [layers.MixUp(alpha=0.4, dtype="float32")],
-        "cutmix": [layers.CutMix(dtype="float32")],
-    }[policy]
-    return [
-        RandomAffine(zoom=ZOOM, translation=TRANSLATION),
-        RandomLight(),
-        layers.RandomErasing(factor=(0.5, 0.5), dtype="float32", **erase),
-        *mixing,
-    ]
+    layers = {"mixup": keras.layers.MixUp, "cutmix": keras.layers.CutMix}
+    settings = {"mixup": {"alpha": 0.4}, "cutmix": {"factor": 1.0}}
+    return [layers[policy](**settings[policy], dtype="float32")] if policy in layers else []
 
 
-def augment(policy_layers: list[keras.Layer], images, targets):
-    """Return changed images, and targets `(n, n_classes)` to match."""
-    for layer in policy_layers:
-        if isinstance(layer, keras.layers.MixUp | keras.layers.CutMix):
-            mixed = layer({"images": images, "labels": targets}, training=True)
-            images, targets = mixed["images"], mixed["labels"]
-        elif isinstance(layer, keras.layers.RandomFlip | keras.layers.RandomErasing):
-            images = layer(images, training=True)
-        else:
-            images = layer(images)
+def mix_images(layers: list[keras.Layer], images, targets):
+    """Return images and targets `(n, n_classes)` as `layers` of `make_mixing` mix them."""
+    for layer in layers:
+        mixed = layer({"images": images, "labels": targets}, training=True)
+        images, targets = mixed["images"], mixed["labels"]
     return images, targets
+
+
+def show_policies(images: np.ndarray, *, seed: int) -> dict[str, np.ndarray]:
+    """Return what each of `POLICIES` makes of uint8 images `(n, pixels, pixels, 3)`."""
+    shown = {}
+    for policy in POLICIES:
+        changed = change_images(images, policy, np.random.default_rng(seed))
+        mixing = make_mixing(policy)
+        reset_seed_states(list_seed_states(mixing), seed, 0)
+        changed, _ = mix_images(mixing, tf.constant(changed), tf.eye(len(images)))
+        shown[policy] = np.asarray(changed).round().astype(np.uint8)
+    return shown
+
+
+def _turn(image, rng):
+    turned = np.rot90(image, rng.integers(4))
+    return turned[:, ::-1] if rng.integers(2) else turned
+
+
+def _change_view_and_light(image, rng):
+    changed = _change_light(_change_view(image, rng), rng)
+    if rng.random() < 0.5:
+        _erase(changed, rng)
+    return changed
+
+
+def _change_view(image, rng):
+    """Rotate, mirror, zoom and shift by one interpolation; outside, the image is reflected."""
+    pixels = len(image)
+    angle, mirror = rng.uniform(0, 2 * math.pi), rng.choice([-1, 1])
+    zoom, centre = rng.uniform(*SEEN), (pixels - 1) / 2
+    cosine, sine = zoom * math.cos(angle), zoom * math.sin(angle)
+    # From a pixel of the changed image to its place in the image.
+    matrix = np.array([[mirror * cosine, -sine, 0], [mirror * sine, cosine, 0]])
+    shift = rng.uniform(-SHIFT, SHIFT, 2) * pixels
+    matrix[:, 2] = centre + shift - matrix[:, :2] @ (centre, centre)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        image, matrix, (pixels, pixels), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+
+
+def _change_light(image, rng):
+    """Change brightness, contrast, saturation, the gain of each channel, and the illumination."""
+    contrast, saturation = 1 + rng.uniform(-1, 1, 2) * (CONTRAST, SATURATION)
+    gain = 1 + rng.uniform(-CHANNEL_GAIN, CHANNEL_GAIN, 3)
+    mean = np.asarray(cv2.mean(image)[:3])
+    # Colours are moved from their grey, then from the image's mean colour; both are linear.
+    matrix = contrast * (saturation * np.eye(3) + (1 - saturation) / 3)
+    offset = mean * gain - matrix @ mean + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+    changed = cv2.transform(image, np.column_stack([matrix, offset]).astype(np.float32))
+    axis = np.linspace(-1, 1, len(image), dtype=np.float32)
+    slopes = rng.uniform(-ILLUMINATION, ILLUMINATION, 2).astype(np.float32)
+    changed *= (1 + slopes[0] * axis[:, None] + slopes[1] * axis)[..., None]
+    return np.clip(changed, 0, 255, out=changed)
+
+
+def _erase(image, rng) -> None:
+    """Grey a rectangle of an image in place (DeVries and Taylor, arXiv 1708.04552)."""
+    pixels = len(image)
+    height, width = np.round(rng.uniform(*ERASED, 2) * pixels).astype(int)
+    top, left = rng.integers(0, (pixels - height + 1, pixels - width + 1))
+    image[top : top + height, left : left + width] = GREY

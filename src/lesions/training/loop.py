@@ -5,17 +5,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lesions.networks.backend import keras, tf
-from lesions.training.augmentation import make_augmentation
+from lesions.training.augmentation import change_images, make_mixing
 from lesions.training.checkpoint import load_checkpoint, save_checkpoint
 from lesions.training.fast_layers import copy_for_training
 from lesions.training.losses import make_loss
 from lesions.training.optimization import Optimizer
+from lesions.training.seeds import list_seed_states, reset_seed_states
 from lesions.training.step import compile_fit, compile_score, refuse_hidden_state
 
 N_READ = 256  # rows that are read, and handed to TensorFlow, at once; bounds the memory
@@ -66,7 +68,7 @@ def train(
     validation
         Inputs and labels that choose the epoch; `None`: the last epoch is kept.
     augment
-        A policy of `lesions.training.augmentation.make_augmentation`.
+        A policy of `lesions.training.augmentation`.
     loss
         Arguments of `lesions.training.losses.make_loss`.
     optimizer
@@ -90,7 +92,7 @@ def train(
         If the loss is no longer finite, or a layer has a state that cannot be saved.
     """
     copy = copy_for_training(network, precision)
-    augmentation = make_augmentation(augment)
+    mixing = make_mixing(augment)
     counts = np.bincount(labels, minlength=network.output_shape[-1])
     optimizer = Optimizer(
         copy, n_steps=math.ceil(len(labels) / batch_size), epochs=epochs, **optimizer
@@ -100,10 +102,10 @@ def train(
         print(f"resuming after epoch {len(progress.history)} of {epochs}", flush=True)
         on_epoch(pd.DataFrame(progress.history))
     fit = compile_fit(
-        copy, optimizer, augmentation, make_loss(counts=counts, **loss), batch_size=batch_size
+        copy, optimizer, mixing, make_loss(counts=counts, **loss), batch_size=batch_size
     )
     score = compile_score(copy)
-    states = _list_seeds([copy, *augmentation])
+    states = list_seed_states([copy, *mixing])
     refuse_hidden_state(fit, [*copy.variables, *optimizer.variables, *states])
     n_read = batch_size * max(1, N_READ // batch_size)
     started, first = time.monotonic(), len(progress.history)
@@ -111,9 +113,11 @@ def train(
         if patience is not None and epoch - progress.best_epoch >= patience:
             print(f"no better epoch in {patience}; stopping after {epoch}", flush=True)
             break
-        _seed(states, seed, epoch)
-        order = np.random.default_rng([seed, epoch]).permutation(len(labels))
-        row = {"epoch": epoch + 1} | _run_epoch(fit, read, labels, order, n_read)
+        reset_seed_states(states, seed, epoch)
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(labels))
+        changed = partial(_read_changed, read, augment, rng)
+        row = {"epoch": epoch + 1} | _run_epoch(fit, changed, labels, order, n_read)
         with optimizer.averaged():
             if validation is not None:
                 inputs, val_labels = validation
@@ -145,6 +149,11 @@ def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
     return {"accuracy": accuracy, "loss": loss, "n_predicted_classes": n_predicted_classes}
 
 
+def _read_changed(read, policy, rng, rows) -> np.ndarray:
+    """Return augmented rows; chunks are read one after another, so that draws have one order."""
+    return read(rows) if policy == "none" else change_images(read(rows), policy, rng)
+
+
 def _read_ahead(read, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the rows of each chunk; the next ones are read while these are computed with."""
     with ThreadPoolExecutor(1) as pool:
@@ -164,24 +173,6 @@ def _refuse_infinite(row: dict) -> None:
                 f"{name} is {value} after epoch {row['epoch']}; lower the model's learning_rate "
                 "in params.yaml, or set clip_norm to 1"
             )
-
-
-def _list_seeds(layers: Sequence[keras.Layer]) -> list[keras.Variable]:
-    """Return the states of all seed generators.
-
-    Keras lists the state of a layer's seed generators, whatever attribute holds them, in its
-    `variables` and not in its `weights`.
-    """
-    weights = {id(variable) for layer in layers for variable in layer.weights}
-    variables = [variable for layer in layers for variable in layer.variables]
-    return [variable for variable in variables if id(variable) not in weights]
-
-
-def _seed(states: Sequence[keras.Variable], seed: int, epoch: int) -> None:
-    """Reset every seed generator from (seed, epoch) and its position."""
-    for position, state in enumerate(states):
-        rng = np.random.default_rng([seed, epoch, position])
-        state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
 
 
 def _is_best(history: Sequence[dict], keep_epoch: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from lesions.networks.backend import keras, tf
-from lesions.training.augmentation import augment
+from lesions.training.augmentation import mix_images
 from lesions.training.losses import cross_entropy
 from lesions.training.optimization import Optimizer
 
@@ -15,21 +15,22 @@ STATEFUL = re.compile(r"(?!Stateless).*(Random|Multinomial|Normal$|Poisson|Binom
 def compile_fit(
     network: keras.Model,
     optimizer: Optimizer,
-    augmentation: Sequence[keras.Layer],
+    mixing: list[keras.Layer],
     loss: Callable,
     *,
     batch_size: int,
 ) -> Callable:
     """Return a compiled function that trains on rows, a batch after another.
 
-    Its arguments are float32 inputs and int64 labels; it returns what `compile_score` does, as the
+    `mixing` is what `make_mixing` of `lesions.training.augmentation` returns. The function's
+    arguments are float32 inputs and int64 labels; it returns what `compile_score` does, as the
     network was before each step.
     """
     n_classes = network.output_shape[-1]
 
     def step(inputs, labels):
         targets = tf.one_hot(labels, n_classes)
-        inputs, targets = augment(augmentation, inputs, targets)
+        inputs, targets = mix_images(mixing, inputs, targets)
         with tf.GradientTape() as tape:
             probabilities = network(inputs, training=True)
             losses = loss(targets, probabilities)

@@ -1,0 +1,235 @@
+"""Speed of fine-tuning: our loop beside Keras' `fit` on the same network with the same augmentation.
+
+Ours is `lesions.training.loop.train` on uint8 images; `fit` has the same Keras network, its
+augmentation layers in front of it, the same optimizer, and float32 pixels in memory. Both train all
+layers with AdamW, a cosine schedule, class weights and label smoothing, in turn, each in a new
+process. Epochs are timed after the first, which compiles; the fastest counts. `waiting` is the share
+of our time that the loop waits for photographs, read from a memory map as stage `train` reads them.
+
+`--parts` times the parts of a training step of EfficientNet-Lite0 instead: forward alone, forward and
+backward, with Keras' layers and with ours.
+
+`python benchmarks/finetune.py` takes about 20 minutes.
+"""
+
+import argparse
+import contextlib
+import io
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from side_by_side import call_in_process, summarize, write_results
+
+from lesions.config.models import Training
+from lesions.networks import applications, efficientnet_lite
+from lesions.networks.backend import configure_tensorflow, keras, tf
+from lesions.training import loop
+from lesions.training.augmentation import augment, make_augmentation
+from lesions.training.fast_layers import copy_for_training
+
+N_CLASSES, THREADS, SEED, IMAGE_PIXELS = 7, 2, 1, 150
+BACKBONE = {
+    "weights": "random",
+    "weights_sha256": None,
+    "preprocessing": "imagenet",
+    "pooling": "average",
+    "trainable": "all",
+    "dense_units": [],
+    "dropout": 0.3,
+}
+NETWORKS = {
+    "EfficientNet-Lite0": (efficientnet_lite, {"version": 0}),
+    "VGG16": (applications, {"network": "VGG16"}),
+}
+TRAINING = Training(
+    architecture="any",
+    inputs="images.npy",
+    rows="train",
+    augment="dermatoscopy",
+    class_weights="sqrt",
+    label_smoothing=0.1,
+    learning_rate=0.0001,
+    schedule="cosine",
+    weight_decay=0.02,
+    batch_size=32,
+    epochs=3,
+    keep_epoch="last",
+)
+
+
+def main():
+    """Measure both with every network and size, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--pixels", nargs="+", type=int, default=[64, 112])
+    parser.add_argument("--images", type=int, default=512, help="images an epoch")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--parts", action="store_true", help="time the parts of a step")
+    options = parser.parse_args()
+    measure_row = measure_parts if options.parts else measure_pairs
+    rows = [
+        {"network": name, "pixels": pixels} | measure_row(name, pixels, options)
+        for name in options.networks
+        for pixels in options.pixels
+    ]
+    settings = vars(options) | {"threads": THREADS, "batch_size": TRAINING.batch_size}
+    write_results("finetune_parts" if options.parts else "finetune", rows, settings=settings)
+
+
+def measure_pairs(name, pixels, options):
+    """Return images per second of both, their ratio, and the share of time spent waiting."""
+    pairs = [
+        [
+            call_in_process(measure, method, name, pixels, options.images)
+            for method in (train_ours, train_fit)
+        ]
+        for _ in range(options.pairs)
+    ]
+    ours, fit = zip(*pairs, strict=True)
+    return {
+        "ours, images/s": summarize([speed for speed, _ in ours]),
+        "fit, images/s": summarize([speed for speed, _ in fit]),
+        "ours / fit": summarize([first[0] / second[0] for first, second in pairs]),
+        "waiting": summarize([waiting for _, waiting in ours]),
+    }
+
+
+def measure(method, name, pixels, n_images):
+    """Return images per second in the fastest epoch, and the share of time spent waiting."""
+    configure_tensorflow(seed=SEED, threads=THREADS)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "images.npy"
+        np.save(file, draw_images(n_images))
+        labels = np.arange(n_images) % N_CLASSES
+        return method(build(name, pixels), np.load(file, mmap_mode="r"), labels, Path(folder))
+
+
+def draw_images(n_images):
+    """Return random pixels."""
+    shape = (n_images, IMAGE_PIXELS, IMAGE_PIXELS, 3)
+    return np.random.default_rng(SEED).integers(0, 256, shape, np.uint8)
+
+
+def build(name, pixels):
+    """Return a network to be fine-tuned, on images of `IMAGE_PIXELS`."""
+    module, settings = NETWORKS[name]
+    inputs = np.zeros((1, IMAGE_PIXELS, IMAGE_PIXELS, 3), np.uint8)
+    return module.build(inputs, N_CLASSES, input_pixels=pixels, **settings, **BACKBONE)
+
+
+def train_ours(network, images, labels, folder):
+    """Train as stage `train` does."""
+    waits, ends = [0.0], []
+    read_ahead = loop._read_ahead
+
+    def timed(read, chunks):
+        rows = read_ahead(read, chunks)
+        for _ in chunks:
+            start = time.perf_counter()
+            values = next(rows)
+            waits[-1] += time.perf_counter() - start
+            yield values
+
+    def end_epoch(_):
+        ends.append(time.perf_counter())
+        waits.append(0.0)
+
+    loop._read_ahead = timed
+    with contextlib.redirect_stdout(io.StringIO()):
+        loop.train(
+            network,
+            lambda rows: images[rows].astype(np.float32),
+            labels,
+            validation=None,
+            seed=SEED,
+            checkpoint=folder / "checkpoint.npz",
+            on_epoch=end_epoch,
+            **TRAINING.training_settings(),
+        )
+    seconds = np.diff(ends)
+    return float(len(labels) / seconds.min()), float(sum(waits[1:-1]) / seconds.sum())
+
+
+def train_fit(network, images, labels, folder):
+    """Train with `fit`, on the same layers, with the augmentation in front of them."""
+    ends = []
+    n_steps = int(np.ceil(len(labels) / TRAINING.batch_size))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        TRAINING.learning_rate, n_steps * TRAINING.epochs
+    )
+    layers = make_augmentation(TRAINING.augment)
+    model = keras.Sequential([keras.Input(images.shape[1:]), *layers, network])
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=TRAINING.weight_decay),
+        keras.losses.CategoricalCrossentropy(label_smoothing=TRAINING.label_smoothing),
+        metrics=["accuracy"],
+    )
+    model.fit(
+        images.astype(np.float32),
+        np.eye(N_CLASSES, dtype=np.float32)[labels],
+        batch_size=TRAINING.batch_size,
+        epochs=TRAINING.epochs,
+        class_weight=dict.fromkeys(range(N_CLASSES), 1.0),
+        verbose=0,
+        callbacks=[
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
+        ],
+    )
+    return float(len(labels) / np.diff(ends).min()), 0.0
+
+
+def measure_parts(name, pixels, options):
+    """Return milliseconds of a batch: forward, forward and backward, and augmentation."""
+    columns = {}
+    for layers, fast in (("Keras' layers", False), ("ours", True)):
+        for part in ("forward", "forward and backward"):
+            times = [
+                call_in_process(time_part, name, pixels, part, fast) for _ in range(options.pairs)
+            ]
+            columns[f"{part}, {layers}, ms"] = summarize(times)
+    times = [call_in_process(time_augmentation) for _ in range(options.pairs)]
+    return columns | {"augmentation, ms": summarize(times)}
+
+
+def time_part(name, pixels, part, fast):
+    """Return the milliseconds of a batch, the best of ten."""
+    configure_tensorflow(seed=SEED, threads=THREADS)
+    network = build(name, pixels)
+    network = copy_for_training(network, "float32") if fast else network
+    images = tf.constant(draw_images(TRAINING.batch_size), tf.float32)
+
+    @tf.function
+    def forward():
+        return network(images, training=False)
+
+    @tf.function
+    def backward():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.math.log(network(images, training=True)[:, 0]))
+        return [tf.reduce_sum(g) for g in tape.gradient(loss, network.trainable_variables)]
+
+    return time_best(forward if part == "forward" else backward)
+
+
+def time_augmentation():
+    """Return the milliseconds of a batch of stored images, the best of ten."""
+    configure_tensorflow(seed=SEED, threads=THREADS)
+    layers = make_augmentation(TRAINING.augment)
+    images = tf.constant(draw_images(TRAINING.batch_size), tf.float32)
+    return time_best(tf.function(lambda: augment(layers, images, None)[0]))
+
+
+def time_best(function):
+    """Return the milliseconds of the fastest of ten calls, after two that do not count."""
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        tf.nest.map_structure(lambda value: value.numpy(), function())
+        times.append(time.perf_counter() - start)
+    return 1000 * min(times[2:])
+
+
+if __name__ == "__main__":
+    main()
