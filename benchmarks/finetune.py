@@ -1,15 +1,15 @@
-"""Speed of fine-tuning: our loop beside Keras' `fit` on the same network with the same augmentation.
+"""Speed of fine-tuning: our loop beside Keras' `fit` on the same network, augmented alike.
 
-Ours is `lesions.training.loop.train` on uint8 images; `fit` has the same Keras network, its
-augmentation layers in front of it, the same optimizer, and float32 pixels in memory. Both train all
-layers with AdamW, a cosine schedule, class weights and label smoothing, in turn, each in a new
-process. Epochs are timed after the first, which compiles; the fastest counts. `waiting` is the share
-of our time that the loop waits for photographs, read from a memory map as stage `train` reads them.
+Ours is `lesions.training.loop.train` on uint8 images in a memory map, as in stage `train`. `fit`
+has the same network, float32 pixels in memory, and in front Keras' own layers for the same changes.
+Both train all layers with AdamW, cosine schedule, class weights and label smoothing, in turn, each
+in a new process. Epochs are timed after the first, which compiles; the fastest counts. `waiting` is
+the share of our time that the loop waits for photographs.
 
-`--parts` times the parts of a training step of EfficientNet-Lite0 instead: forward alone, forward and
-backward, with Keras' layers and with ours.
+`--augment none` leaves augmentation out. `--parts` times the parts of a training step instead:
+forward alone, forward and backward, with Keras' layers and with ours, and the augmentation.
 
-`python benchmarks/finetune.py` takes about 20 minutes.
+`python benchmarks/finetune.py` takes about 15 minutes.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from lesions.config.models import Training
 from lesions.networks import applications, efficientnet_lite
 from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.training import loop
-from lesions.training.augmentation import augment, make_augmentation
+from lesions.training.augmentation import change_images
 from lesions.training.fast_layers import copy_for_training
 
-N_CLASSES, THREADS, SEED, IMAGE_PIXELS = 7, 2, 1, 150
+N_CLASSES, THREADS, SEED = 7, 2, 1
 BACKBONE = {
     "weights": "random",
     "weights_sha256": None,
@@ -43,20 +43,13 @@ NETWORKS = {
     "EfficientNet-Lite0": (efficientnet_lite, {"version": 0}),
     "VGG16": (applications, {"network": "VGG16"}),
 }
-TRAINING = Training(
-    architecture="any",
-    inputs="images.npy",
-    rows="train",
-    augment="dermatoscopy",
-    class_weights="sqrt",
-    label_smoothing=0.1,
-    learning_rate=0.0001,
-    schedule="cosine",
-    weight_decay=0.02,
-    batch_size=32,
-    epochs=3,
-    keep_epoch="last",
-)
+LEARNING = {
+    "learning_rate": 0.0001,
+    "weight_decay": 0.02,
+    "label_smoothing": 0.1,
+    "batch_size": 32,
+    "epochs": 3,
+}
 
 
 def main():
@@ -66,6 +59,7 @@ def main():
     parser.add_argument("--pixels", nargs="+", type=int, default=[64, 112])
     parser.add_argument("--images", type=int, default=512, help="images an epoch")
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--augment", choices=["none", "dermatoscopy"], default="dermatoscopy")
     parser.add_argument("--parts", action="store_true", help="time the parts of a step")
     options = parser.parse_args()
     measure_row = measure_parts if options.parts else measure_pairs
@@ -74,17 +68,15 @@ def main():
         for name in options.networks
         for pixels in options.pixels
     ]
-    settings = vars(options) | {"threads": THREADS, "batch_size": TRAINING.batch_size}
+    settings = vars(options) | LEARNING | {"threads": THREADS}
     write_results("finetune_parts" if options.parts else "finetune", rows, settings=settings)
 
 
 def measure_pairs(name, pixels, options):
     """Return images per second of both, their ratio, and the share of time spent waiting."""
+    arguments = (name, pixels, options.images, options.augment)
     pairs = [
-        [
-            call_in_process(measure, method, name, pixels, options.images)
-            for method in (train_ours, train_fit)
-        ]
+        [call_in_process(measure, method, *arguments) for method in (train_ours, train_fit)]
         for _ in range(options.pairs)
     ]
     ours, fit = zip(*pairs, strict=True)
@@ -96,31 +88,41 @@ def measure_pairs(name, pixels, options):
     }
 
 
-def measure(method, name, pixels, n_images):
+def measure(method, name, pixels, n_images, policy):
     """Return images per second in the fastest epoch, and the share of time spent waiting."""
     configure_tensorflow(seed=SEED, threads=THREADS)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npy"
-        np.save(file, draw_images(n_images))
-        labels = np.arange(n_images) % N_CLASSES
-        return method(build(name, pixels), np.load(file, mmap_mode="r"), labels, Path(folder))
+        np.save(file, draw_images(n_images, pixels))
+        images, labels = np.load(file, mmap_mode="r"), np.arange(n_images) % N_CLASSES
+        return method(build(name, pixels), images, labels, policy, Path(folder))
 
 
-def draw_images(n_images):
+def draw_images(n_images, pixels):
     """Return random pixels."""
-    shape = (n_images, IMAGE_PIXELS, IMAGE_PIXELS, 3)
-    return np.random.default_rng(SEED).integers(0, 256, shape, np.uint8)
+    rng = np.random.default_rng(SEED)
+    return rng.integers(0, 256, (n_images, pixels, pixels, 3), np.uint8)
 
 
 def build(name, pixels):
-    """Return a network to be fine-tuned, on images of `IMAGE_PIXELS`."""
+    """Return a network to be fine-tuned."""
     module, settings = NETWORKS[name]
-    inputs = np.zeros((1, IMAGE_PIXELS, IMAGE_PIXELS, 3), np.uint8)
+    inputs = np.zeros((1, pixels, pixels, 3), np.uint8)
     return module.build(inputs, N_CLASSES, input_pixels=pixels, **settings, **BACKBONE)
 
 
-def train_ours(network, images, labels, folder):
+def train_ours(network, images, labels, policy, folder):
     """Train as stage `train` does."""
+    training = Training(
+        architecture="any",
+        inputs="images.npy",
+        rows="train",
+        augment=policy,
+        class_weights="sqrt",
+        schedule="cosine",
+        keep_epoch="last",
+        **LEARNING,
+    )
     waits, ends = [0.0], []
     read_ahead = loop._read_ahead
 
@@ -146,38 +148,50 @@ def train_ours(network, images, labels, folder):
             seed=SEED,
             checkpoint=folder / "checkpoint.npz",
             on_epoch=end_epoch,
-            **TRAINING.training_settings(),
+            **training.training_settings(),
         )
     seconds = np.diff(ends)
     return float(len(labels) / seconds.min()), float(sum(waits[1:-1]) / seconds.sum())
 
 
-def train_fit(network, images, labels, folder):
-    """Train with `fit`, on the same layers, with the augmentation in front of them."""
+def train_fit(network, images, labels, policy, folder):
+    """Train with `fit`."""
     ends = []
-    n_steps = int(np.ceil(len(labels) / TRAINING.batch_size))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        TRAINING.learning_rate, n_steps * TRAINING.epochs
-    )
-    layers = make_augmentation(TRAINING.augment)
+    n_steps = int(np.ceil(len(labels) / LEARNING["batch_size"])) * LEARNING["epochs"]
+    schedule = keras.optimizers.schedules.CosineDecay(LEARNING["learning_rate"], n_steps)
+    layers = list_keras_layers() if policy == "dermatoscopy" else []
     model = keras.Sequential([keras.Input(images.shape[1:]), *layers, network])
     model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=TRAINING.weight_decay),
-        keras.losses.CategoricalCrossentropy(label_smoothing=TRAINING.label_smoothing),
+        keras.optimizers.AdamW(schedule, weight_decay=LEARNING["weight_decay"]),
+        keras.losses.CategoricalCrossentropy(label_smoothing=LEARNING["label_smoothing"]),
         metrics=["accuracy"],
     )
+    end = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
     model.fit(
         images.astype(np.float32),
         np.eye(N_CLASSES, dtype=np.float32)[labels],
-        batch_size=TRAINING.batch_size,
-        epochs=TRAINING.epochs,
+        batch_size=LEARNING["batch_size"],
+        epochs=LEARNING["epochs"],
         class_weight=dict.fromkeys(range(N_CLASSES), 1.0),
         verbose=0,
-        callbacks=[
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
-        ],
+        callbacks=[end],
     )
     return float(len(labels) / np.diff(ends).min()), 0.0
+
+
+def list_keras_layers():
+    """Return Keras' layers for what the policy `dermatoscopy` does, but for the illumination."""
+    layers, values = keras.layers, {"value_range": (0, 255)}
+    return [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(1.0, fill_mode="reflect"),
+        layers.RandomZoom((-0.28, 0.05), fill_mode="reflect"),
+        layers.RandomTranslation(0.07, 0.07, fill_mode="reflect"),
+        layers.RandomColorJitter(
+            brightness_factor=0.1, contrast_factor=0.2, saturation_factor=(0.4, 0.6), **values
+        ),
+        layers.RandomErasing(factor=(0.5, 0.5), scale=(0.02, 0.12), **values),
+    ]
 
 
 def measure_parts(name, pixels, options):
@@ -189,8 +203,12 @@ def measure_parts(name, pixels, options):
                 call_in_process(time_part, name, pixels, part, fast) for _ in range(options.pairs)
             ]
             columns[f"{part}, {layers}, ms"] = summarize(times)
-    times = [call_in_process(time_augmentation) for _ in range(options.pairs)]
-    return columns | {"augmentation, ms": summarize(times)}
+    for whose, keras_layers in (("Keras' layers", True), ("ours", False)):
+        times = [
+            call_in_process(time_augmentation, pixels, keras_layers) for _ in range(options.pairs)
+        ]
+        columns[f"augmentation, {whose}, ms"] = summarize(times)
+    return columns
 
 
 def time_part(name, pixels, part, fast):
@@ -198,7 +216,7 @@ def time_part(name, pixels, part, fast):
     configure_tensorflow(seed=SEED, threads=THREADS)
     network = build(name, pixels)
     network = copy_for_training(network, "float32") if fast else network
-    images = tf.constant(draw_images(TRAINING.batch_size), tf.float32)
+    images = tf.constant(draw_images(LEARNING["batch_size"], pixels), tf.float32)
 
     @tf.function
     def forward():
@@ -213,12 +231,23 @@ def time_part(name, pixels, part, fast):
     return time_best(forward if part == "forward" else backward)
 
 
-def time_augmentation():
-    """Return the milliseconds of a batch of stored images, the best of ten."""
+def time_augmentation(pixels, keras_layers):
+    """Return the milliseconds of a batch, the best of ten."""
     configure_tensorflow(seed=SEED, threads=THREADS)
-    layers = make_augmentation(TRAINING.augment)
-    images = tf.constant(draw_images(TRAINING.batch_size), tf.float32)
-    return time_best(tf.function(lambda: augment(layers, images, None)[0]))
+    images = draw_images(LEARNING["batch_size"], pixels)
+    if not keras_layers:
+        rng = np.random.default_rng(SEED)
+        return time_best(lambda: tf.constant(change_images(images, "dermatoscopy", rng)))
+    layers, pixels = list_keras_layers(), tf.constant(images, tf.float32)
+
+    @tf.function
+    def change():
+        values = pixels
+        for layer in layers:
+            values = layer(values, training=True)
+        return values
+
+    return time_best(change)
 
 
 def time_best(function):
