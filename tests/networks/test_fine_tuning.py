@@ -118,7 +118,7 @@ def test_all_layers_are_trained_and_follow_the_batches(name):
 # The last three layers with weights, and batch normalisation after them, from the papers' figures:
 # VGG16 ends with three convolutions. A block of MobileNetV3 and of EfficientNetV2 ends with
 # squeeze-and-excitation and a projection, the network with a convolution. A block of DenseNet is
-# BN, 1 × 1, BN, 3 × 3; before its first BN is, among others, the 3 × 3 convolution of the last block.
+# BN, 1 × 1, BN, 3 × 3; its first BN is after the 3 × 3 convolutions of all blocks before.
 LAST_3 = {
     "VGG16": ["block5_conv1", "block5_conv2", "block5_conv3"],
     "MobileNetV3Small": [
