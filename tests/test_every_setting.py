@@ -17,7 +17,11 @@ from dvc.repo import Repo
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 PARAMS["sets"]["elsewhere"] = copy.deepcopy(PARAMS["sets"]["study"])
 PARAMS["backbones"] = {"vgg16": PARAMS["backbones"]["vgg16"]}
+PARAMS["backbones"]["vgg16"] |= {"version": 0}
 PARAMS["models"] = {"vgg16": PARAMS["models"]["cnn"] | PARAMS["models"]["vgg16"]}
+PARAMS["models"]["vgg16"] |= {"weights": "random", "weights_sha256": None, "network": "VGG16"}
+PARAMS["models"]["vgg16"] |= {"version": 0, "preprocessing": "unit", "pooling": "average"}
+PARAMS["models"]["vgg16"] |= {"trainable": "head", "blocks": 2}
 # DVC 3.67 reads a value of pygtrie's that 2.5 calls deprecated.
 pytestmark = [
     pytest.mark.slow,

@@ -159,6 +159,13 @@ def test_settings_that_can_be_run_pass_the_check(clone, profiles):
     assert "No metadata in data/source or below" in profiles("check", fails=True)
 
 
+FINE_TUNED = {
+    "architecture": "efficientnet_lite", "version": 0, "inputs": "images.npy", "rows": "train",
+    "weights": "none.npz", "weights_sha256": "0" * 64, "input_pixels": 32,
+    "preprocessing": "unit", "pooling": "average", "trainable": "all", "dense_units": [],
+    "dropout": 0.3, "learning_rate": 0.001, "batch_size": 32, "epochs": 1, "keep_epoch": "last",
+}  # fmt: skip
+
 IMPOSSIBLE = {
     "nothing but test images": (
         lambda p: p["sets"]["study"]["split"].update(test_size=1.0),
@@ -176,6 +183,10 @@ IMPOSSIBLE = {
     "weights that are missing": (
         lambda p: p["backbones"]["vgg16"].update(weights="none.h5", weights_sha256="0" * 64),
         "backbones.vgg16.weights: none.h5 does not exist",
+    ),
+    "weights of a fine-tuned model that are missing": (
+        lambda p: p["models"].update(fine_tuned=FINE_TUNED),
+        "models.fine_tuned.weights: none.npz does not exist",
     ),
     "too small for its backbone": (
         lambda p: p["backbones"]["vgg16"].update(input_pixels=31),

@@ -8,9 +8,11 @@ from cloned import ROOT
 from dvc.utils.serialize import load_yaml as load_as_dvc
 
 from lesions.config import Params, ParamsError, load_yaml, parse_params, read_params
-from lesions.config.backbones import MIN_PIXELS_OF, Network
+from lesions.config.backbones import MIN_PIXELS_OF, Backbone, Network
+from lesions.config.models import Model, Training
 from lesions.config.sets import File
 from lesions.config.types import IGNORED_BY_DVC, Section
+from lesions.networks import load_build
 from lesions.networks.applications import NETWORKS
 from lesions.networks.backend import keras
 
@@ -403,6 +405,22 @@ def test_an_architecture_that_was_renamed_is_refused_with_its_new_name(refuse, o
     message = refuse(setting(("backbones", old, "architecture"), old))
     assert f"backbones.{old}.architecture: '{old}' is unknown; choose from" in message
     assert message.endswith(f"; write 'architecture: applications' and 'network: {new}'")
+
+
+SECTIONS_BUILT = [
+    pytest.param(schema, function, shared, id=schema.__name__)
+    for union, function, shared in (
+        (Backbone, "build_backbone", {"architecture"}),
+        (Model, "build", set(Training.model_fields)),
+    )
+    for schema in typing.get_args(typing.get_args(union)[0])
+]
+
+
+@pytest.mark.parametrize(("schema", "function", "shared"), SECTIONS_BUILT)
+def test_the_settings_of_a_class_are_the_arguments_of_its_architecture(schema, function, shared):
+    (architecture,) = typing.get_args(schema.model_fields["architecture"].annotation)
+    load_build(architecture, set(schema.model_fields) - shared, function=function)
 
 
 def test_every_network_of_keras_can_be_chosen():

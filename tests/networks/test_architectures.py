@@ -1,4 +1,4 @@
-"""The architectures that models name; the frozen backbones are in test_backbones.py."""
+"""Architectures trained from nothing; the pretrained ones have files of their own."""
 
 import sys
 import types
@@ -6,8 +6,9 @@ import types
 import numpy as np
 import pytest
 
-from lesions.networks import cnn, dense, load_build
+from lesions.networks import cnn, dense, load_build, residual
 from lesions.networks.backend import keras
+from lesions.training.loop import train
 
 CNN = {"dense_units": [128, 64], "dropout": 0.3, "batch_norm_momentum": 0.9}
 
@@ -18,7 +19,11 @@ def photographs(n=3, pixels=32):
 
 
 def kinds(network):
-    return [type(layer).__name__ for layer in network.layers]
+    return [kind(layer) for layer in network.layers]
+
+
+def kind(layer):
+    return type(layer).__name__
 
 
 # Found by name
@@ -38,6 +43,11 @@ def test_a_file_without_the_function_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "lesions.networks.half", types.ModuleType("half"))
     with pytest.raises(ValueError, match=r"networks/half\.py must define build\(\); see lesions"):
         load_build("half")
+
+
+def test_a_backbone_of_what_has_none_is_refused():
+    with pytest.raises(ValueError, match=r"networks/cnn\.py must define build_backbone\(\); see"):
+        load_build("cnn", function="build_backbone")
 
 
 def test_arguments_that_are_no_settings_are_refused_by_name():
@@ -108,6 +118,77 @@ def test_images_are_never_enlarged():
         ValueError, match=r"must be at most 32, the size of the stored .*; it is 64"
     ):
         cnn.build(photographs(), 7, input_pixels=64, filters=[2], **CNN)
+
+
+# The residual network
+
+
+def build_residual(pixels=32, **changes):
+    settings = {"input_pixels": pixels, "filters": [4, 8], "blocks": 2, "dropout": 0.3}
+    return residual.build(photographs(pixels=pixels), 7, **settings | changes)
+
+
+def test_the_residual_network_is_built_as_the_paper_says():
+    # He et al. 2016, figure 4 (e) and section 3: before each convolution batch normalisation and
+    # ReLU; after the last block once more; nothing after an addition.
+    network = build_residual()
+    # A convolution of the pixels, two blocks of two convolutions in each of two stages, and a
+    # 1 × 1 convolution as the shortcut where the second stage begins.
+    convolutions = [layer for layer in network.layers if kind(layer) == "Conv2D"]
+    assert len(convolutions) == 1 + 2 * 2 * 2 + 1
+    assert [layer.filters for layer in convolutions].count(8) == 5
+    (shortcut,) = [layer for layer in convolutions if layer.kernel_size == (1, 1)]
+    assert shortcut.strides == (1, 1)  # after a pooling that takes every second pixel
+    assert not any(layer.use_bias for layer in convolutions)
+    before = [kind(layer.input._keras_history.operation) for layer in convolutions]
+    assert sorted(before) == ["MaxPooling2D", *["ReLU"] * 8, "Rescaling"]
+    pixels = photographs(1, 16)
+    pooling = next(layer for layer in network.layers if kind(layer) == "MaxPooling2D")
+    np.testing.assert_array_equal(pooling(pixels), pixels[:, ::2, ::2])
+    kinds_found = kinds(network)
+    assert (kinds_found.count("Add"), kinds_found.count("BatchNormalization")) == (4, 2 * 4 + 1)
+    end = ["Add", "BatchNormalization", "ReLU", "GlobalAveragePooling2D", "Dropout", "Dense"]
+    assert kinds_found[-6:] == end
+    maps = [tuple(x.output.shape[1:]) for x in network.layers if kind(x) == "Add"]
+    assert maps == [(32, 32, 4)] * 2 + [(16, 16, 8)] * 2
+
+
+def test_a_residual_block_without_its_convolutions_is_the_identity():
+    network = build_residual(filters=[4], blocks=3)
+    first, *others = [layer for layer in network.layers if kind(layer) == "Conv2D"]
+    for layer in others:
+        layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    last = [layer for layer in network.layers if kind(layer) == "Add"][-1]
+    maps = keras.Model(network.input, [first.output, last.output])(photographs())
+    np.testing.assert_array_equal(*maps)
+
+
+@pytest.mark.parametrize("pixels", [28, 33])
+def test_a_residual_network_learns_at_any_size(pixels, tmp_path):
+    # At 28 px with so few channels, a strided 1 × 1 convolution would crash TensorFlow 2.21.
+    keras.utils.set_random_seed(1)
+    network = build_residual(pixels, filters=[4, 8, 8], blocks=1, dropout=0.0)
+    losses = []
+    train(
+        network,
+        photographs(7, pixels).__getitem__,
+        np.arange(7),
+        validation=None,
+        learning_rate=0.01,
+        batch_size=7,
+        epochs=40,
+        keep_epoch="last",
+        seed=1,
+        checkpoint=tmp_path / "checkpoint.npz",
+        on_epoch=lambda history: losses.append(history["loss"].iloc[-1]),
+    )
+    assert losses[-1] < losses[0] / 2
+
+
+def test_the_residual_network_sees_pixels_divided_by_255():
+    network = build_residual()
+    seen = keras.Model(network.input, network.get_layer("rescale").output)
+    np.testing.assert_allclose(seen(photographs()), photographs() / 255, rtol=1e-6)
 
 
 # Dense layers on features

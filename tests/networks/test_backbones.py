@@ -1,17 +1,23 @@
-"""Frozen backbones, and where their weights come from."""
+"""Frozen networks of `keras.applications`, and where their weights come from."""
 
 import functools
 import hashlib
 import http.server
+import re
+import sys
 import threading
 
 import h5py
 import numpy as np
 import pytest
 
-from lesions.networks import dense, resnet50, vgg16
+from lesions.networks import applications, dense
+from lesions.networks.applications import NETWORKS
 from lesions.networks.backend import keras
-from lesions.networks.layers import frozen_backbone, join
+from lesions.networks.layers import join
+from lesions.networks.saving import load_network, save_network
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
 
 
 @pytest.fixture(autouse=True)
@@ -26,27 +32,57 @@ def photographs(n=3, pixels=32):
     return rng.integers(0, 256, (n, pixels, pixels, 3)).astype(np.float32)
 
 
-def build(architecture, *, pixels=32, **changes):
+def build(network, *, pixels=32, **changes):
     settings = {
+        "network": network,
         "weights": "random",
         "weights_sha256": None,
         "input_pixels": 32,
         "preprocessing": "unit",
         "pooling": "average",
     }
-    return architecture.build(pixels, **settings | changes)
+    return applications.build_backbone(pixels, **settings | changes)
 
 
-@pytest.mark.parametrize(("architecture", "width"), [(vgg16, 512), (resnet50, 2048)])
-def test_a_backbone_is_frozen_and_returns_features_of_its_width(architecture, width):
-    backbone = build(architecture)
+# Widths as in the networks' papers; the last: its own preprocessing is inside the network.
+WIDTHS = {"VGG16": 512, "ResNet50": 2048, "MobileNetV3Small": 576}
+
+
+@pytest.mark.parametrize(("network", "width"), WIDTHS.items())
+def test_a_backbone_is_frozen_and_is_saved_with_what_it_computes(network, width, tmp_path):
+    backbone = build(network)
     assert backbone.trainable_weights == []
     assert len(backbone.weights) > 0
     assert backbone.output_shape == (None, width)
+    save_network(backbone, tmp_path / "backbone.keras")
+    loaded = load_network(tmp_path / "backbone.keras")
+    np.testing.assert_array_equal(loaded(photographs()), backbone(photographs()))
+
+
+def test_an_unknown_network_is_refused_with_the_names_that_there_are():
+    message = f"keras.applications has no 'VGG17'; choose from {', '.join(NETWORKS)}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        build("VGG17")
+
+
+@pytest.mark.parametrize(("network", "layer"), [("VGG16", "block5_conv3")])
+def test_random_weights_follow_from_the_seed(network, layer):
+    def draw(seed):
+        keras.utils.set_random_seed(seed)
+        inner = build(network).get_layer(network.lower())
+        return inner.get_layer(layer).get_weights()[0]
+
+    np.testing.assert_array_equal(draw(1), draw(1))
+    assert not np.allclose(draw(1), draw(2))
+    # As `keras.applications` alone draws them: nothing else takes of the seed's numbers before.
+    keras.utils.set_random_seed(1)
+    application = getattr(keras.applications, network)
+    alone = application(weights=None, include_top=False, input_shape=(32, 32, 3))
+    np.testing.assert_array_equal(draw(1), alone.get_layer(layer).get_weights()[0])
 
 
 def test_the_joined_network_trains_only_the_dense_layers():
-    backbone = build(vgg16)
+    backbone = build("VGG16")
     features = np.zeros((2, 512), np.float32)
     head = dense.build(features, 7, standardize_features=False, dense_units=[4], dropout=0.1)
     network = join(backbone, head)
@@ -73,7 +109,7 @@ def test_the_joined_network_trains_only_the_dense_layers():
 @pytest.mark.parametrize("preprocessing", ["unit", "imagenet"])
 def test_features_are_keras_own_of_preprocessed_pixels(pooling, pool, preprocessing):
     settings = {"input_pixels": 64, "preprocessing": preprocessing, "pooling": pooling}
-    backbone = build(vgg16, pixels=64, **settings)
+    backbone = build("VGG16", pixels=64, **settings)
     pixels = photographs(pixels=64)
     if preprocessing == "imagenet":
         prepared = keras.applications.vgg16.preprocess_input(pixels.copy())
@@ -84,25 +120,72 @@ def test_features_are_keras_own_of_preprocessed_pixels(pooling, pool, preprocess
     np.testing.assert_allclose(backbone(pixels), pool(maps), rtol=1e-4, atol=1e-5)
 
 
-def test_imagenet_preprocessing_of_vgg16_is_bgr_less_the_mean_colour():
-    # Simonyan and Zisserman subtract ImageNet's mean colour; Caffe's channels are B, G, R.
-    def unchanged(weights, include_top, input_shape):
+def seen(network, monkeypatch, **settings):
+    """Return what the convolutions of a network of one layer see of one colour, (10, 20, 30)."""
+    module = sys.modules[getattr(keras.applications, network).__module__]
+
+    def unchanged(*, weights, include_top, input_shape):
         inputs = keras.Input(input_shape)
         return keras.Model(inputs, keras.layers.Identity()(inputs))
 
-    preprocess_input = keras.applications.vgg16.preprocess_input
-    settings = {"weights": "random", "weights_sha256": None, "pooling": "flatten"}
-    settings |= {"input_pixels": 1, "preprocessing": "imagenet"}
-    backbone = frozen_backbone(unchanged, preprocess_input, 1, **settings)
-    colour = np.array([[[[10, 20, 30]]]], np.float32)
-    expected = [[30 - 103.939, 20 - 116.779, 10 - 123.68]]
-    np.testing.assert_allclose(backbone(colour), expected, rtol=1e-6)
+    unchanged.__module__ = module.__name__
+    monkeypatch.setattr(keras.applications, network, unchanged)
+    backbone = build(network, pixels=1, input_pixels=1, pooling="flatten", **settings)
+    return np.asarray(backbone(np.array([[[[10, 20, 30]]]], np.float32)))[0]
+
+
+# VGG: Simonyan and Zisserman subtract ImageNet's mean colour; Caffe's channels are B, G, R.
+# DenseNet: Torch's, less the mean and divided by the deviation of ImageNet's colours.
+# MobileNetV2: from -1 to 1.
+PREPROCESSED = {
+    "VGG16": [30 - 103.939, 20 - 116.779, 10 - 123.68],
+    "DenseNet121": [
+        (10 / 255 - 0.485) / 0.229, (20 / 255 - 0.456) / 0.224, (30 / 255 - 0.406) / 0.225,
+    ],
+    "MobileNetV2": [10 / 127.5 - 1, 20 / 127.5 - 1, 30 / 127.5 - 1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "colour"), PREPROCESSED.items())
+def test_imagenet_preprocessing_is_the_networks_own(network, colour, monkeypatch):
+    found = seen(network, monkeypatch, preprocessing="imagenet")
+    np.testing.assert_allclose(found, colour, rtol=1e-5)
+
+
+def input_of_first_convolution(backbone, pixels):
+    """Return what the first convolution of a saved network sees, as the layers before it are."""
+    (network,) = [layer for layer in backbone.layers if isinstance(layer, keras.Model)]
+    first = next(x for x in network.layers if isinstance(x, keras.layers.Conv2D))
+    before = keras.Model(network.input, first.input)
+    is_outside = backbone.layers[1] is not network
+    return np.asarray(before(backbone.layers[1](pixels) if is_outside else pixels))
+
+
+@pytest.mark.parametrize(
+    ("network", "own"),
+    [
+        ("MobileNetV3Small", lambda pixels: pixels / 127.5 - 1),
+        ("EfficientNetV2B0", lambda pixels: (pixels / 255 - IMAGENET_MEAN) / IMAGENET_DEVIATION),
+    ],
+)
+def test_preprocessing_inside_a_network_is_on_or_replaced(network, own):
+    pixels = photographs()
+    inner = build(network, preprocessing="imagenet")
+    np.testing.assert_allclose(input_of_first_convolution(inner, pixels), own(pixels), atol=1e-5)
+    unit = build(network, preprocessing="unit")
+    np.testing.assert_allclose(input_of_first_convolution(unit, pixels), pixels / 255, atol=1e-6)
+
+
+def test_preprocessing_that_cannot_be_switched_off_is_not_done_twice():
+    message = "EfficientNetB0 preprocesses pixels inside the network, which cannot be switched off"
+    with pytest.raises(ValueError, match=message):
+        build("EfficientNetB0", preprocessing="unit")
 
 
 def test_too_small_an_input_is_refused():
     message = r"VGG16 cannot be built at input_pixels = 16: .* least 32x32"
     with pytest.raises(ValueError, match=message):
-        build(vgg16, input_pixels=16)
+        build("VGG16", input_pixels=16)
 
 
 # Weights
@@ -116,7 +199,7 @@ def weights(path):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """The weights of a random VGG16, and its features of the photographs."""
-    backbone = build(vgg16)
+    backbone = build("VGG16")
     path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
     backbone.get_layer("vgg16").save_weights(path)
     return path, np.asarray(backbone(photographs()))
@@ -124,15 +207,15 @@ def saved(tmp_path_factory):
 
 def test_weights_are_read_from_a_file(saved):
     path, features = saved
-    np.testing.assert_array_equal(build(vgg16, **weights(path))(photographs()), features)
-    assert not np.allclose(build(vgg16)(photographs()), features)
+    np.testing.assert_array_equal(build("VGG16", **weights(path))(photographs()), features)
+    assert not np.allclose(build("VGG16")(photographs()), features)
 
 
 def test_a_weights_file_of_another_content_is_refused_with_its_digest(saved):
     digest = hashlib.sha256(saved[0].read_bytes()).hexdigest()
     message = f"has the SHA-256 {digest}, not weights_sha256 = {'0' * 64}; set weights_sha256"
     with pytest.raises(ValueError, match=message):
-        build(vgg16, weights=str(saved[0]), weights_sha256="0" * 64)
+        build("VGG16", weights=str(saved[0]), weights_sha256="0" * 64)
 
 
 def test_weights_are_read_from_the_older_format_that_keras_downloads(saved, tmp_path):
@@ -140,14 +223,14 @@ def test_weights_are_read_from_the_older_format_that_keras_downloads(saved, tmp_
     network = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     network.load_weights(path)
     network.save(tmp_path / "notop.h5")
-    backbone = build(vgg16, **weights(tmp_path / "notop.h5"))
+    backbone = build("VGG16", **weights(tmp_path / "notop.h5"))
     np.testing.assert_array_equal(backbone(photographs()), features)
 
 
 def test_weights_of_another_network_are_refused(saved):
     message = r"vgg16\.weights\.h5 does not hold the weights of ResNet50 without its top"
     with pytest.raises(ValueError, match=message):
-        build(resnet50, **weights(saved[0]))
+        build("ResNet50", **weights(saved[0]))
 
 
 def test_a_file_of_some_of_the_weights_is_refused(tmp_path):
@@ -156,24 +239,24 @@ def test_a_file_of_some_of_the_weights_is_refused(tmp_path):
     first.save_weights(tmp_path / "first.weights.h5")
     message = r"first\.weights\.h5 does not hold the weights of VGG16 without its top"
     with pytest.raises(ValueError, match=message):
-        build(vgg16, **weights(tmp_path / "first.weights.h5"))
+        build("VGG16", **weights(tmp_path / "first.weights.h5"))
 
 
 def test_a_file_without_weights_is_refused(tmp_path):
     (tmp_path / "a.weights.h5").write_bytes(b"no weights")
     with pytest.raises(ValueError, match=r"a\.weights\.h5 does not hold the weights of VGG16"):
-        build(vgg16, **weights(tmp_path / "a.weights.h5"))
+        build("VGG16", **weights(tmp_path / "a.weights.h5"))
 
 
 def test_a_missing_weights_file_is_refused(tmp_path):
     file = str(tmp_path / "b.weights.h5")
     with pytest.raises(ValueError, match=r"Weights file .*b\.weights\.h5 does not exist; correct"):
-        build(vgg16, weights=file, weights_sha256="0" * 64)
+        build("VGG16", weights=file, weights_sha256="0" * 64)
 
 
 def test_the_real_imagenet_weights_are_read(shared):
     path = shared("weights/vgg16_imagenet_notop.weights.h5")
-    network = build(vgg16, **weights(path)).get_layer("vgg16")
+    network = build("VGG16", **weights(path)).get_layer("vgg16")
     assert len(network.weights) == 26  # 13 convolutions, a kernel and a bias each
     with h5py.File(path) as file:
         first, last = (file[f"layers/{name}/vars/0"][:] for name in ("conv2d", "conv2d_12"))
@@ -208,7 +291,7 @@ def test_weights_that_cannot_be_downloaded_are_refused_with_a_way_out(website):
         r"404.*\)\. On a machine with a network run .* set weights to the path of that file"
     )
     with pytest.raises(ValueError, match=message):
-        build(vgg16, weights="imagenet")
+        build("VGG16", weights="imagenet")
 
 
 def test_a_download_of_something_else_is_refused(website, own_keras_home):
@@ -216,5 +299,5 @@ def test_a_download_of_something_else_is_refused(website, own_keras_home):
     (website / "vgg16.h5").write_text(page, encoding="utf-8")
     message = r"could not be downloaded \(Incomplete or corrupted file detected"
     with pytest.raises(ValueError, match=message):
-        build(vgg16, weights="imagenet")
+        build("VGG16", weights="imagenet")
     assert (own_keras_home / "models").is_dir()  # and nothing in the user's own

@@ -12,6 +12,8 @@ from lesions.report.wording import (
     in_prose,
     in_text,
     interval,
+    keeps_random_weights,
+    name_network,
     score,
     to_markdown,
 )
@@ -66,6 +68,26 @@ def test_clear_differences_name_the_better_model_first():
         "0.30). Inconclusive: cnn and new. One training run per model; not corrected for multiple "
         "comparisons."
     )
+
+
+@pytest.mark.parametrize(
+    ("weights", "trainable", "is_said"),
+    [
+        ("random", "head", True),
+        ("random", "last_3", True),
+        ("random", "all", False),  # then they are initial weights
+        ("imagenet", "head", False),
+    ],
+)
+def test_random_layers_that_are_never_trained_are_named(weights, trainable, is_said):
+    settings = {"weights": weights, "trainable": trainable}
+    assert keeps_random_weights(settings) is is_said
+    assert not keeps_random_weights({"filters": [32]})
+
+
+def test_a_network_of_keras_has_its_own_name():
+    assert name_network({"architecture": "applications", "network": "VGG16"}) == "VGG16"
+    assert name_network({"architecture": "cnn"}) == "cnn"
 
 
 def test_what_a_reader_must_know_is_below_the_table():

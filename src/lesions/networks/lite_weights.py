@@ -54,7 +54,8 @@ def load_weights(network: keras.Model, version: int, weights: str, sha256: str |
         return
     check_digest(Path(weights), sha256)
     try:
-        with np.load(weights, allow_pickle=False) as arrays:
+        # Opened here, so that it is closed whatever np.load raises.
+        with Path(weights).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = dict(arrays)
     except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise ValueError(

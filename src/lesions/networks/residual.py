@@ -54,7 +54,10 @@ def build(
 def _add_block(values, width: int, strides: int):
     shortcut, activated = values, _activate(values)
     if strides > 1 or values.shape[-1] != width:
-        shortcut = _convolve(activated, width, kernel=1, strides=strides)
+        # A 1 × 1 convolution of every second pixel. As one operation, with few channels, oneDNN in
+        # TensorFlow 2.21 corrupts memory in its gradient.
+        shortcut = keras.layers.MaxPooling2D(1, strides, "same")(activated)
+        shortcut = _convolve(shortcut, width, kernel=1)
     values = _activate(_convolve(activated, width, strides=strides))
     return keras.layers.Add()([shortcut, _convolve(values, width)])
 
