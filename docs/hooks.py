@@ -55,6 +55,7 @@ MEANINGS = {
     "models.<name>.dense_units": "widths of the dense layers before the output",
     "models.<name>.dropout": "share of units, before each dense layer",
     "models.<name>.batch_norm_momentum": "share of the running statistics that a step keeps",
+    "predict.tta": "test-time augmentation: mean over views of an image, flipped or also turned",
     "calibrate.method": "`temperature` needs calibration images (`cal_size`)",
     "repeat.by": "what `make repeat` changes from run to run",
 }

@@ -82,6 +82,7 @@ def make_settings(models=("cnn", "vgg16"), external=()):
         "balance": {"method": "adasyn", "n_neighbors": 5},
         "backbones": {"vgg16": backbone} if "vgg16" in models else {},
         "models": {model: known[model] for model in models},
+        "predict": {"tta": "none"},
         "calibrate": {"method": "temperature", "coverage": 0.9},
         "evaluate": {"decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
         "repeat": {"by": "seed"},

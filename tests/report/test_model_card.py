@@ -349,3 +349,9 @@ def test_photographs_of_unknown_kind_are_not_called_dermatoscopic(study, setting
     card = render(TEMPLATE, study, settings=settings)
     assert "# Model card: seven diagnoses from photographs of skin lesions" in card
     assert "takes one photograph of a skin lesion" in card
+
+
+@pytest.mark.parametrize(("tta", "words"), [("none", "once, as it is"), ("flips", "of 4 views")])
+def test_the_card_says_what_a_prediction_is_of(study, settings, tta, words):
+    settings["predict"]["tta"] = tta
+    assert words in render(TEMPLATE, study, settings=settings)

@@ -320,3 +320,8 @@ def test_a_study_without_leakage_columns_has_a_page():
     page = Page(draw_page(study))
     assert "No leak is known" in page.words
     assert "leakage" not in page.charts
+
+
+@pytest.mark.parametrize(("tta", "words"), [("none", "once, as it is"), ("dihedral", "of 8 views")])
+def test_the_page_says_what_a_prediction_is_of(inputs, tta, words):
+    assert words in Page(draw_page(inputs, predict={"tta": tta})).words

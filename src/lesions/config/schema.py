@@ -40,6 +40,12 @@ class Balance(Section):
     n_neighbors: Count
 
 
+class Predict(Section):
+    """Stage `predict`; tta is test-time augmentation, the mean over several views of an image."""
+
+    tta: Literal["none", "flips", "dihedral"]
+
+
 class Calibrate(Section):
     """Stage `calibrate`; coverage is the share of prediction sets that hold the diagnosis."""
 
@@ -78,6 +84,7 @@ class Params(Section):
     balance: Balance
     backbones: dict[Name, Backbone]
     models: Annotated[dict[Name, Model], Field(min_length=1)]
+    predict: Predict
     calibrate: Calibrate
     evaluate: Evaluate
     repeat: Repeat
