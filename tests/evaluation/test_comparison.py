@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_up import CODES, PROBABILITIES
 
-from lesions.evaluation.baselines import PUBLISHED
+from lesions.evaluation.baselines import PUBLISHED, published_scores
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.comparison import (
     compare_models,
@@ -100,7 +100,7 @@ def test_headline_metrics_have_five_short_names():
 def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_model():
     # Ten lesions of each of two classes; `good` is correct on all, `bad` on none.
     labels = pd.DataFrame({"image_id": [f"i{n}" for n in range(21)]})
-    labels = labels.assign(lesion_id=labels["image_id"], label=[4, 5] * 10 + [0])
+    labels = labels.assign(unit=range(21), label=[4, 5] * 10 + [0])
     base = labels[["image_id", "label"]].assign(partition=["test"] * 20 + ["val"])
 
     def predicting(right):
@@ -110,7 +110,8 @@ def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_mode
 
     calibrations = {"good": {"temperature": 2.0}, "bad": {"temperature": None}}
     predictions = {"good": predicting(True), "bad": predicting(False)}
-    (pair,) = compare_pairs(predictions, calibrations, labels, BootstrapConfig(n_resamples=50))
+    config = BootstrapConfig(n_resamples=50)
+    (pair,) = compare_pairs(predictions, calibrations, labels[:20], config, partition="test")
     assert (pair["model"], pair["other"]) == ("good", "bad")
     assert pair["measures"]["accuracy"] == {"difference": 1, "low": 1, "high": 1, "real": True}
     # All 20 test images are correct in one model only: p = 2 × (1/2)^20.
@@ -122,13 +123,13 @@ def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_mode
 
 
 def test_models_with_different_test_images_are_refused():
-    labels = pd.DataFrame({"image_id": ["a", "b"], "lesion_id": ["a", "b"]})
+    labels = pd.DataFrame({"image_id": ["a", "b"], "unit": [0, 1]})
     one = labels[["image_id"]].assign(partition="test", label=5).assign(
         **dict.fromkeys(PROBABILITIES, 1 / 7)
     )  # fmt: skip
     two = one.iloc[::-1].reset_index(drop=True)
     with pytest.raises(ValueError, match="The test images of x and y differ"):
-        compare_pairs({"x": one, "y": two}, {}, labels, BootstrapConfig(n_resamples=50))
+        compare_pairs({"x": one, "y": two}, {}, labels, BootstrapConfig(), partition="test")
 
 
 def test_stacked_tables_begin_with_model_and_set():
@@ -163,3 +164,15 @@ def test_learning_curves_become_one_long_table_with_val_if_there_is_one():
         ["vgg16", "val", 2, 0.4, 3, 2],
         ["cnn", "train", 1, 0.5, 5, 3],
     ]
+
+
+def test_a_score_on_validation_images_is_named_as_one():
+    table = compare_models({"cnn": {"study": {**details_of(), "partition": "val"}}})
+    assert table["source"].tolist() == ["measured on validation images"]
+
+
+def test_published_scores_stand_beside_scores_on_test_images_alone():
+    assert published_scores("paper", partition="test") == PUBLISHED["paper"]
+    for partition in ("val", None):
+        assert published_scores("paper", partition=partition) == {}
+    assert published_scores("demo", partition="test") == {}

@@ -176,7 +176,7 @@ def test_the_labels_are_not_modified(by):
 
 
 def test_a_column_without_test_images_is_refused():
-    with pytest.raises(ValueError, match=r"^The split has no test images; "):
+    with pytest.raises(ValueError, match=r"^Column .* makes no image a test image; "):
         split(cohort(20).assign(mine="train"), by="column", column="mine")
 
 

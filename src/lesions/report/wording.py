@@ -6,8 +6,13 @@ import jinja2
 import pandas as pd
 
 from lesions.report import captions
+from lesions.taxonomy import PARTITION_NAMES, keep_scored
 
 MISSING = "–"
+VALIDATION = (
+    "All scores are on the study's validation images, on which settings are being chosen: they are "
+    "optimistic, and no test image was scored."
+)
 # Columns of the table of scores, and those that are one score with its interval.
 COLUMNS = ("model", "source", "images", "accuracy", "balanced accuracy", "macro P / R / F1")
 COLUMNS += ("weighted P / R / F1", "ROC AUC")
@@ -106,16 +111,18 @@ def describe_run(
     Parameters
     ----------
     details : mapping
-        Model to set to details; the classes are those of the first model on the study.
+        Model to set to details; the classes are those of the first model on the first set that is
+        scored.
     pairs : sequence of mapping
         As from `lesions.evaluation.comparison.compare_pairs`.
     settings : mapping
         All settings of params.yaml.
     """
     study, of_model = settings["sets"]["study"], next(iter(details.values()))
-    first = of_model["study"]
+    scored = keep_scored(of_model)
+    first = next(iter(scored.values()))
     units = [first["bootstrap"]["unit"]]
-    for name, found in of_model.items():
+    for name, found in scored.items():
         if found["bootstrap"]["unit"] != units[0]:
             units.append(f"on {name} by {found['bootstrap']['unit']}")
     backbones = {f"features/{name}": b["weights"] for name, b in settings["backbones"].items()}
@@ -124,7 +131,8 @@ def describe_run(
         f"Profile {settings['profile']}, split by {study['split']['by']}.",
         f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
         f"{'; '.join(units)}.",
-        captions.describe_lesion_ids(first),
+        describe_scored(of_model),
+        captions.describe_lesion_ids(of_model["study"]),
         describe_baseline(first["classes"]),
         describe_differences(pairs) if pairs else "",
         f"Models on a backbone with random weights: {', '.join(random)}." if random else "",
@@ -132,6 +140,18 @@ def describe_run(
         captions.DISCLAIMER,
     ]
     return " ".join(filter(None, sentences))
+
+
+def describe_scored(of_model: Mapping[str, Mapping]) -> str:
+    """Write on what else than the test images of all sets a model is scored; or nothing.
+
+    `of_model` is set to details.
+    """
+    texts = [VALIDATION] if of_model["study"].get("partition") == "val" else []
+    unscored = {
+        name: found for name, found in of_model.items() if name not in keep_scored(of_model)
+    }
+    return " ".join(texts + [f"{name}: {found['says']}" for name, found in unscored.items()])
 
 
 def describe_baseline(classes: Mapping[str, Mapping]) -> str:
@@ -179,9 +199,31 @@ def render_template(
     filters = (*ours, describe_baseline, describe_differences, *filters)
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters["count"] = "{:,}".format
-    details = {model: sets["study"] for model, sets in inputs["details"].items()}
-    content |= {"inputs": inputs, "details": details, "models": list(details)}
+    content |= {"inputs": inputs, "models": list(inputs["details"]), **_pick(inputs["details"])}
     return environment.from_string(template).render(content, captions=captions)
+
+
+def _pick(details):
+    """Return what templates show of the details of all models.
+
+    `scored`, model to scored set to details; `main`, the first of these sets: the study, or where
+    it has no test images the first set that is tested on; `details`, model to those of `main`;
+    `images`, what they are of, such as "test images"; `study_details`, for the study's metadata.
+    """
+    scored = {model: keep_scored(sets) for model, sets in details.items()}
+    first = next(iter(details))
+    main = next(iter(scored[first]))
+    of_main = {model: sets[main] for model, sets in scored.items()}
+    images = f"{PARTITION_NAMES[of_main[first]['partition']]} images"
+    return {
+        "scored": scored,
+        "main": main,
+        "details": of_main,
+        "images": images if main == "study" else f"{images} of {main}",
+        "partition": of_main[first]["partition"],
+        "study_details": details[first]["study"],
+        "which_scored": describe_scored(details[first]),
+    }
 
 
 def _cell(row, measure):
