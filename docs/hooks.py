@@ -57,7 +57,7 @@ MEANINGS = {
     "models.<name>.batch_norm_momentum": "share of the running statistics that a step keeps",
     "predict.tta": "test-time augmentation: mean over views of an image, flipped or also turned",
     "calibrate.method": "`temperature` needs calibration images (`cal_size`)",
-    "sets.<name>.split.test_size": "share of the images, lesions or groups; 0 if only other sets are "
+    "sets.<name>.split.test_size": "share of images, lesions or groups; 0: only other sets are "
     "tested on",
     "evaluate.partition": "whose images are scored: `val` while settings are being chosen",
     "repeat.by": "what `make repeat` changes from run to run",
