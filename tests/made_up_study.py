@@ -13,6 +13,7 @@ from made_up import CLASSES, CODES, MALIGNANT, PROBABILITIES
 from lesions.datasets.cohort_summary import summarize_cohort
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.calibration.calibrate import calibrate, collect_calibration_images
+from lesions.evaluation.calibration.decision import fit_decision
 from lesions.evaluation.comparison import (
     compare_models,
     compare_pairs,
@@ -86,7 +87,7 @@ def make_settings(models=("cnn", "vgg16"), external=(), partition="test"):
         "backbones": {"vgg16": backbone} if "vgg16" in models else {},
         "models": {model: known[model] for model in models},
         "predict": {"tta": "none"},
-        "calibrate": {"method": "temperature", "coverage": 0.9},
+        "calibrate": {"method": "temperature", "coverage": 0.9, "decision": "plain"},
         "evaluate": {"partition": partition, "decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
         "repeat": {"by": "seed"},
     }
@@ -146,17 +147,18 @@ def make_study(
     external=(),
     partitions=("train", "cal", "test"),
     partition="test",
+    rule="plain",
 ):
     """What `lesions.report.inputs.read_inputs` returns, for report and card; free to be changed.
 
     External sets are half of the study's test images, or where it has none of its validation
     images. With `partition="val"` these are scored and nothing else.
     """
-    return copy.deepcopy(_study(models, calibrated, leaks, external, partitions, partition))
+    return copy.deepcopy(_study(models, calibrated, leaks, external, partitions, partition, rule))
 
 
 @functools.cache
-def _study(models, calibrated, leaks, external, names, scored):
+def _study(models, calibrated, leaks, external, names, scored, rule):
     rng = np.random.default_rng(5)
     labels = make_labels(rng)
     groups = labels[["image_id"]].assign(group=labels["lesion_id"])
@@ -173,6 +175,8 @@ def _study(models, calibrated, leaks, external, names, scored):
             coverage=0.9,
             seed=1,
         )
+        tables_of_all = (predictions[model], labels, partitions)
+        calibration["decision"] = fit_decision(*tables_of_all, rule=rule, calibration=calibration)
         held_out = "test" if "test" in names and scored == "test" else "val"
         images = collect_images(
             predictions[model], labels, groups=groups, partitions=partitions, partition=held_out

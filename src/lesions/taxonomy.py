@@ -24,3 +24,9 @@ def keep_scored(details: Mapping[str, Mapping]) -> dict[str, Mapping]:
     Evaluations of version 0.2 name no partition: all were of test images.
     """
     return {name: found for name, found in details.items() if found.get("partition", "test")}
+
+
+def keep_adjusted(details: Mapping) -> Mapping:
+    """Return `decision` of an evaluation if its rule is `prior_adjusted`, otherwise nothing."""
+    decision = details.get("decision", {})
+    return decision if decision.get("rule") == "prior_adjusted" else {}

@@ -346,6 +346,16 @@ def test_validation_images_are_scored_only_where_there_are_some(refuse):
     assert "sets.study.split.val_size is 0" in message
 
 
+def test_the_adjusted_rule_needs_validation_images(refuse):
+    def change(params):
+        params["calibrate"]["decision"] = "prior_adjusted"
+        params["sets"]["study"]["split"]["val_size"] = 0.0
+
+    message = refuse(change)
+    assert "  calibrate.decision: prior_adjusted chooses" in message
+    assert "sets.study.split.val_size is 0" in message
+
+
 def test_the_official_test_images_are_never_a_study(refuse):
     source = {"kind": "dataverse", "path": "data/source", "extra_images": "refuse"}
     source["dataset"] = "isic2018_test"

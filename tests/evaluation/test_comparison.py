@@ -16,6 +16,7 @@ from lesions.evaluation.comparison import (
     summarize,
 )
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
+from lesions.report.wording import to_markdown
 
 
 def details_of(**changes):
@@ -62,6 +63,8 @@ def test_models_are_in_the_given_order_each_before_its_published_numbers():
     assert list(table) == [
         "model", "source", "n_images", "n_lesions", *MEASURES,
         *(f"{name}_{bound}" for name in SUMMARY_MEASURES for bound in ("low", "high")),
+        *(f"{name}_adjusted{end}" for name in ("accuracy", "balanced_accuracy")
+          for end in ("", "_low", "_high")),
         "n_diagnoses", "only_predicted",
     ]  # fmt: skip
     assert table["accuracy"].tolist() == [0.6, 0.4, 0.636, 0.5, 0.7, 0.72, 0.2486]
@@ -95,6 +98,33 @@ def test_headline_metrics_have_five_short_names():
         details_of(accuracy=0.1, balanced_accuracy=0.2, f1_macro=0.3, roc_auc_macro=None)
     )
     assert found == {"accuracy": 0.1, "balanced": 0.2, "f1": 0.3, "auc": None, "ece": 0.5}
+
+
+def adjusted():
+    """Details with the rule `prior_adjusted`, whose accuracy is .3 and balanced accuracy .8."""
+    scores = {"accuracy": 0.3, "balanced_accuracy": 0.8}
+    scores = {name: {"value": v, "low": v - 0.1, "high": v + 0.1} for name, v in scores.items()}
+    return details_of() | {"decision": {"rule": "prior_adjusted", "exponent": 0.5, **scores}}
+
+
+def test_headline_metrics_have_two_more_names_with_the_adjusted_rule():
+    found = headline_metrics(adjusted())
+    assert list(found)[5:] == ["accuracy_adjusted", "balanced_adjusted"]
+    assert (found["accuracy_adjusted"], found["balanced_adjusted"]) == (0.3, 0.8)
+    assert (found["accuracy"], found["balanced"]) == (0.5, 0.5)
+    plain = details_of() | {"decision": adjusted()["decision"] | {"rule": "plain"}}
+    assert len(headline_metrics(plain)) == 5
+
+
+def test_the_table_has_the_scores_of_both_rules():
+    table = compare_models({"cnn": {"study": adjusted()}, "vgg16": {"study": details_of()}})
+    assert table["balanced_accuracy"].tolist() == [0.5, 0.5]
+    assert table["balanced_accuracy_adjusted"].fillna(-1).tolist() == [0.8, -1]
+    assert table["accuracy_adjusted_low"][0] == pytest.approx(0.2)
+    text = to_markdown(table, n_classes=7)
+    assert "| accuracy, prior-adjusted | balanced accuracy, prior-adjusted |" in text
+    assert "| 0.300 (0.200–0.400) | 0.800 (0.700–0.900) |" in text
+    assert "prior-adjusted" not in to_markdown(table[1:], n_classes=7)
 
 
 def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_model():

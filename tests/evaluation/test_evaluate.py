@@ -11,6 +11,7 @@ from cloned import ROOT
 from made_up import CODES, MALIGNANT, PROBABILITIES, make_predictions, point_measures
 
 from lesions.evaluation.calibration.conformal import fit_thresholds
+from lesions.evaluation.calibration.decision import PLAIN
 from lesions.evaluation.calibration.temperature import apply_temperature
 from lesions.evaluation.evaluate import evaluate, make_tables
 from lesions.evaluation.images.choice import NO_TEST_IMAGES, ONLY_TESTED_ON
@@ -20,7 +21,7 @@ from lesions.evaluation.screening import TASK_MEASURES
 
 NOT_CALIBRATED = {
     "calibrated": False, "reason": "not calibrated: no images", "temperature": None,
-    "conformal": None,
+    "conformal": None, "decision": PLAIN,
 }  # fmt: skip
 SETTINGS = {
     "partition": "test",
@@ -75,7 +76,7 @@ def calibration():
     return {
         "calibrated": True, "method": "temperature scaling", "temperature": 1.5, "n_images": 41,
         "n_lesions": 37, "conformal": conformal,
-        "negative_log_likelihood": {"before": 1.0, "after": 0.9},
+        "negative_log_likelihood": {"before": 1.0, "after": 0.9}, "decision": PLAIN,
     }  # fmt: skip
 
 
@@ -180,7 +181,8 @@ def test_details_have_the_keys_of_the_contract(details):
     assert list(details) == [
         "partition", "says", "n_images", "n_lesions", "has_lesion_ids", "bootstrap", "excluded",
         "probabilities", "headline", "classes", "classes_without_images", "only_predicted",
-        "confusion", "screening", "calibration", "conformal", "referral", "subgroups", "leakage",
+        "confusion", "decision", "screening", "calibration", "conformal", "referral", "subgroups",
+        "leakage",
     ]  # fmt: skip
     assert details["bootstrap"] == {
         "confidence": 0.9, "n_resamples": 100, "unit": "lesion",
@@ -360,3 +362,12 @@ def test_units_are_numbers_that_name_nobody(tables):
     pairs = pd.DataFrame({"number": units, "unit": images["unit"]}).drop_duplicates()
     assert pairs["number"].is_unique
     assert pairs["unit"].is_unique
+
+
+def test_the_plain_rule_has_the_scores_of_the_headline(details):
+    decision = details["decision"]
+    assert (decision["rule"], decision["exponent"]) == ("plain", 0)
+    for measure in ("accuracy", "balanced_accuracy"):
+        assert decision[measure] == details["headline"][measure]
+    for dx, row in details["classes"].items():
+        assert decision["sensitivity"][dx] == row["sensitivity"]

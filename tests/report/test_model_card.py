@@ -383,3 +383,21 @@ def test_a_study_without_test_images_has_a_card_of_the_set_that_is_tested_on():
     assert table_below(card, "### All models")[2][1] == str(n_images)
     assert "| test | empty: the scores are of other sets | 0 |" in card
     assert "The study itself was not scored." in card
+
+
+def test_both_decision_rules_are_on_the_card(settings):
+    partitions = ("train", "val", "cal", "test")
+    study = make_study(partitions=partitions, rule="prior_adjusted")
+    card = render(TEMPLATE, study, settings=settings)
+    rows = table_below(card, "a power that was chosen on validation images.")[2:]
+    assert [row[:3] for row in rows] == [
+        [model, "study", rule] for model in MODELS for rule in ("plain", "prior-adjusted")
+    ]
+    decision = study["details"]["vgg16"]["study"]["decision"]
+    assert rows[3][3] == f"{decision['exponent']:.2f}"
+    assert rows[3][5].startswith(f"{decision['balanced_accuracy']['value']:.3f} (")
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_the_plain_rule_needs_no_words(study, settings):
+    assert "prior-adjusted" not in render(TEMPLATE, study, settings=settings)

@@ -367,3 +367,20 @@ def test_a_study_without_test_images_has_a_page_of_the_set_that_is_tested_on():
     shown = page.charts["confusion-cnn"]["data"]["values"]
     assert sum(row["n_images"] for row in shown) == n_images
     assert "leakage" not in page.charts
+
+
+def test_both_decision_rules_are_on_the_page():
+    partitions = ("train", "val", "cal", "test")
+    study = make_study(partitions=partitions, rule="prior_adjusted", external=("elsewhere",))
+    page = Page(draw_page(study))
+    decision = study["details"]["vgg16"]["study"]["decision"]
+    assert decision["exponent"] > 0
+    shown = f"vgg16 prior-adjusted {decision['exponent']:.2f} {decision['accuracy']['value']:.3f}"
+    assert shown in page.words
+    assert "a power that was chosen on validation images." in page.words
+    assert "balanced accuracy, prior-adjusted" in page.words
+
+
+def test_the_plain_rule_has_no_section_of_its_own(page):
+    assert "Decision rule" not in page.words
+    assert "prior-adjusted" not in page.words

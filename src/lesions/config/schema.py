@@ -51,6 +51,7 @@ class Calibrate(Section):
 
     method: Literal["temperature", "none"]
     coverage: Annotated[float, Field(gt=0, lt=1)]
+    decision: Literal["plain", "prior_adjusted"]
 
 
 class Evaluate(Section):
@@ -154,6 +155,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _validation_images_exist(self) -> Self:
         has_none = getattr(self.sets["study"].split, "val_size", None) == 0
+        if has_none and self.calibrate.decision == "prior_adjusted":
+            raise ValueError(
+                "calibrate.decision: prior_adjusted chooses its exponent on validation images, and "
+                "sets.study.split.val_size is 0; raise it, or set calibrate.decision: plain"
+            )
         if has_none and self.evaluate.partition == "val":
             raise ValueError(
                 "evaluate.partition: val scores the study's validation images, and "

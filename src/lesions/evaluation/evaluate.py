@@ -11,6 +11,7 @@ import pandas as pd
 from lesions.evaluation import curves
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
 from lesions.evaluation.calibration.calibrate import apply_calibration
+from lesions.evaluation.calibration.decision import score_decision
 from lesions.evaluation.calibration.scores import score_calibration, score_prediction_sets
 from lesions.evaluation.images.choice import why_not_scored
 from lesions.evaluation.images.metadata import (
@@ -129,6 +130,9 @@ def evaluate(
             dx: rows.set_index("predicted")["n_images"].to_dict()
             for dx, rows in cells.groupby("dx", sort=False)
         },
+        "decision": score_decision(
+            labels, probabilities, units, calibration["decision"], weights, config, codes=codes
+        ),
         "screening": score_screening_tasks(
             labels, probabilities, weights, confidence=confidence, **of_classes
         ),

@@ -6,7 +6,7 @@ import jinja2
 import pandas as pd
 
 from lesions.report import captions
-from lesions.taxonomy import PARTITION_NAMES, keep_scored
+from lesions.taxonomy import PARTITION_NAMES, keep_adjusted, keep_scored
 
 MISSING = "–"
 VALIDATION = (
@@ -21,6 +21,11 @@ SCORES = {
     "balanced accuracy": "balanced_accuracy",
     "macro F1": "f1_macro",
     "ROC AUC": "roc_auc_macro",
+}
+# Beside the scores of the same name, which are then of the plain rule.
+ADJUSTED = {
+    "accuracy, prior-adjusted": "accuracy_adjusted",
+    "balanced accuracy, prior-adjusted": "balanced_accuracy_adjusted",
 }
 
 
@@ -87,6 +92,8 @@ def to_markdown(
     `SCORES`. Scores without interval are written as they were published; precision, recall and F1
     have two decimals, as in the paper.
     """
+    if any(table.get(name, pd.Series(dtype=float)).notna().any() for name in ADJUSTED.values()):
+        columns = (*columns, *ADJUSTED)
     lines = [columns, ["---"] * 2 + ["---:"] * (len(columns) - 2)]
     for row in table.to_dict("records"):
         n_images = MISSING if pd.isna(row["n_images"]) else f"{row['n_images']}"
@@ -97,7 +104,8 @@ def to_markdown(
         for mean in ("macro", "weighted"):
             triple = (number(row[f"{name}_{mean}"]) for name in ("precision", "recall", "f1"))
             cells[f"{mean} P / R / F1"] = " / ".join(triple)
-        cells |= {header: _cell(row, measure) for header, measure in SCORES.items()}
+        shown = {**SCORES, **ADJUSTED}
+        cells |= {head: _cell(row, shown[head]) for head in columns if head in shown}
         lines.append([cells[column] for column in columns])
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"{text}\n\n{note}\n" if note else f"{text}\n"
@@ -133,6 +141,7 @@ def describe_run(
         f"{'; '.join(units)}.",
         describe_scored(of_model),
         captions.describe_lesion_ids(of_model["study"]),
+        describe_decision(first),
         describe_baseline(first["classes"]),
         describe_differences(pairs) if pairs else "",
         f"Models on a backbone with random weights: {', '.join(random)}." if random else "",
@@ -152,6 +161,21 @@ def describe_scored(of_model: Mapping[str, Mapping]) -> str:
         name: found for name, found in of_model.items() if name not in keep_scored(of_model)
     }
     return " ".join(texts + [f"{name}: {found['says']}" for name, found in unscored.items()])
+
+
+def describe_decision(found: Mapping) -> str:
+    """Write what the prior-adjusted scores are; nothing if the rule is plain.
+
+    `found` are details of a scored set.
+    """
+    if not keep_adjusted(found):
+        return ""
+    text = (
+        "All scores are of the plain rule, which predicts the most probable class, except those "
+        "called prior-adjusted: for those, each probability is divided by its class's share of the "
+        "training images, raised to a power that was chosen on validation images"
+    )
+    return text + (", which are these." if found["partition"] == "val" else ".")
 
 
 def describe_baseline(classes: Mapping[str, Mapping]) -> str:
@@ -196,7 +220,14 @@ def render_template(
         keep_trailing_newline=True,
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
-    filters = (*ours, describe_baseline, describe_differences, *filters)
+    filters = (
+        *ours,
+        describe_baseline,
+        describe_decision,
+        keep_adjusted,
+        describe_differences,
+        *filters,
+    )
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters["count"] = "{:,}".format
     content |= {"inputs": inputs, "models": list(inputs["details"]), **_pick(inputs["details"])}
