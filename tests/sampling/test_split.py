@@ -451,3 +451,9 @@ def test_another_word_in_the_column_is_named_with_its_image():
     )
     with pytest.raises(ValueError, match=message):
         split(labels, by="column", column="mine")
+
+
+@pytest.mark.parametrize("by", ["image", "lesion"])
+def test_a_study_may_have_no_test_images(by):
+    drawn = split(cohort(20), by=by, test_size=0.0)["partition"]
+    assert set(drawn) == {"train", "val", "cal"}
