@@ -65,7 +65,13 @@ MEANINGS = {
     "models.<name>.dense_units": "widths of the dense layers before the output",
     "models.<name>.dropout": "share of units, before each dense layer, or else the output",
     "models.<name>.batch_norm_momentum": "share of the running statistics that a step keeps",
+    "predict.tta": "test-time augmentation: mean over views of an image, flipped or also turned",
     "calibrate.method": "`temperature` needs calibration images (`cal_size`)",
+    "calibrate.decision": "what is predicted: the most probable class, or that of the largest p / "
+    "prior ** exponent, beside it",
+    "sets.<name>.split.test_size": "share of images, lesions or groups; 0: only other sets are "
+    "tested on",
+    "evaluate.partition": "whose images are scored: `val` while settings are being chosen",
     "repeat.by": "what `make repeat` changes from run to run",
 }
 

@@ -2,7 +2,7 @@
 
 from lesions.pipeline.cli import read_params, read_paths
 
-from lesions.evaluation.baselines import PUBLISHED
+from lesions.evaluation.baselines import published_scores
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.comparison import (
     compare_models,
@@ -14,45 +14,51 @@ from lesions.evaluation.comparison import (
 )
 from lesions.pipeline.files import read_json, read_table, write_json
 from lesions.report.wording import describe_run, to_markdown
+from lesions.taxonomy import keep_scored
 
 TABLES = ("roc", "precision_recall", "reliability", "referral", "confusion")
 
 
 def main():
-    paths = read_paths(
-        __doc__, "evaluations", "predictions", "labels", "curves", "comparison", "metrics"
-    )
+    inputs = ("evaluations", "predictions", "curves")
+    paths = read_paths(__doc__, *inputs, "comparison", "metrics")
     params = read_params()
-    models, sets, settings = params.models, params.sets, params.evaluate
+    models, settings = params.models, params.evaluate
     paths.comparison.mkdir(exist_ok=True)
 
-    def read_each(read, name):
+    def read_each(read, name, sets):
         """Read a file of every evaluation: model to set to content."""
         return {m: {s: read(paths.evaluations / s / m / name) for s in sets} for m in models}
 
-    details = read_each(read_json, "details.json")
+    details = read_each(read_json, "details.json", params.sets)
+    scored = {model: keep_scored(found) for model, found in details.items()}
+    first = next(iter(models))
+    sets, main_set = list(scored[first]), next(iter(scored[first]))
     for model in models:
         for name in sets:
             file = paths.metrics / ("" if name == "study" else name) / f"{model}.json"
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, headline_metrics(details[model][name]), decimals=settings.decimals)
+            write_json(file, headline_metrics(scored[model][name]), decimals=settings.decimals)
     for name in TABLES:
-        table = stack_tables(read_each(read_table, f"{name}.csv"))
+        table = stack_tables(read_each(read_table, f"{name}.csv", sets))
         table.to_csv(paths.comparison / f"{name}.csv", index=False)
     curves = {model: read_table(paths.curves / f"{model}.csv") for model in models}
     stack_learning_curves(curves).to_csv(paths.comparison / "learning_curves.csv", index=False)
 
     pairs = compare_pairs(
-        {model: read_table(paths.predictions / f"{model}.csv") for model in models},
+        {model: read_table(paths.predictions / main_set / f"{model}.csv") for model in models},
         {model: read_json(paths.evaluations / f"calibration/{model}.json") for model in models},
-        read_table(paths.labels),
+        read_table(paths.evaluations / main_set / first / "images.csv"),
         BootstrapConfig(
             settings.n_resamples, settings.confidence, settings.calibration_bins, params.seed
         ),
+        partition=settings.partition,
     )
-    scores = compare_models(details, published=PUBLISHED.get(params.profile))
+    differences = {"set": main_set, "partition": settings.partition, "pairs": pairs}
+    published = published_scores(params.profile, partition=details[first]["study"]["partition"])
+    scores = compare_models(scored, published=published)
     scores.to_csv(paths.comparison / "scores.csv", index=False)
-    for name, content in (("comparison", summarize(details)), ("differences", {"pairs": pairs})):
+    for name, content in (("comparison", summarize(scored)), ("differences", differences)):
         write_json(paths.comparison / f"{name}.json", content, decimals=settings.decimals)
     shown = params.model_dump(include={"profile", "sets", "backbones", "models", "evaluate"})
     note = describe_run(details, pairs, settings=shown)

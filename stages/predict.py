@@ -20,7 +20,8 @@ def main():
     table["label"] = read_table(paths.labels)["label"]
     held_out = np.flatnonzero(table["partition"] != "train")
     images = open_images(paths.images, pixels=params.resize.pixels)[held_out]
-    probabilities = predict_images(load_network(paths.model), images, codes=params.classes.codes)
+    network, settings = load_network(paths.model), dict(params.predict)
+    probabilities = predict_images(network, images, codes=params.classes.codes, **settings)
     predictions = table.iloc[held_out].reset_index(drop=True).join(probabilities)
     predictions.to_csv(paths.predictions, index=False, float_format="%.6f")
     write_json(paths.trained_on, read_trained_on(paths.model))

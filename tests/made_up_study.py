@@ -13,15 +13,19 @@ from made_up import CLASSES, CODES, MALIGNANT, PROBABILITIES
 from lesions.datasets.cohort_summary import summarize_cohort
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.calibration.calibrate import calibrate, collect_calibration_images
+from lesions.evaluation.calibration.decision import fit_decision
 from lesions.evaluation.comparison import (
     compare_models,
     compare_pairs,
     stack_learning_curves,
     stack_tables,
 )
-from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
+from lesions.evaluation.evaluate import evaluate, make_tables
+from lesions.evaluation.images.choice import why_not_scored
+from lesions.evaluation.images.metadata import collect_images, describe_unscored
 from lesions.report.page import render
 from lesions.sampling.split import count_partitions
+from lesions.taxonomy import keep_scored
 
 N_IMAGES = {"akiec": 40, "bcc": 45, "bkl": 60, "df": 30, "mel": 65, "nv": 210, "vasc": 30}
 BOOTSTRAP = {"n_resamples": 100, "confidence": 0.95, "min_group_size": 30, "calibration_bins": 15}
@@ -29,7 +33,7 @@ TRAINING = {"learning_rate": 0.001, "batch_size": 32, "epochs": 12, "keep_epoch"
 MACHINE = {"cpu": "A CPU, family 1", "instruction_sets": "avx2 fma", "keras": "3.15.1"}
 
 
-def make_settings(models=("cnn", "vgg16"), external=()):
+def make_settings(models=("cnn", "vgg16"), external=(), partition="test"):
     """All settings of params.yaml, as the schema returns them."""
     known = {
         "cnn": {
@@ -83,8 +87,9 @@ def make_settings(models=("cnn", "vgg16"), external=()):
         "balance": {"method": "adasyn", "n_neighbors": 5},
         "backbones": {"vgg16": backbone} if "vgg16" in models else {},
         "models": {model: known[model] for model in models},
-        "calibrate": {"method": "temperature", "coverage": 0.9},
-        "evaluate": {"decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
+        "predict": {"tta": "none"},
+        "calibrate": {"method": "temperature", "coverage": 0.9, "decision": "plain"},
+        "evaluate": {"partition": partition, "decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
         "repeat": {"by": "seed"},
     }
 
@@ -92,7 +97,9 @@ def make_settings(models=("cnn", "vgg16"), external=()):
 def draw_page(inputs, **changes):
     """The report of `inputs`, with other settings if wished."""
     sets = next(iter(inputs["details"].values()))
-    settings = make_settings(tuple(inputs["details"]), tuple(n for n in sets if n != "study"))
+    partition = sets["study"]["partition"] or "test"
+    external = tuple(name for name in sets if name != "study")
+    settings = make_settings(tuple(inputs["details"]), external, partition)
     template = (ROOT / "templates" / "report.html.j2").read_text(encoding="utf-8")
     return render(template, inputs, settings=settings | changes, fingerprints={"a.csv": "f00d"})
 
@@ -133,19 +140,33 @@ def make_picture(text, *, width=400):
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
-def make_study(*, models=("cnn", "vgg16"), calibrated=True, leaks=True, external=()):
-    """What `lesions.report.inputs.read_inputs` returns, for report and card; free to be changed."""
-    return copy.deepcopy(_study(models, calibrated, leaks, external))
+def make_study(
+    *,
+    models=("cnn", "vgg16"),
+    calibrated=True,
+    leaks=True,
+    external=(),
+    partitions=("train", "cal", "test"),
+    partition="test",
+    rule="plain",
+):
+    """What `lesions.report.inputs.read_inputs` returns, for report and card; free to be changed.
+
+    External sets are half of the study's test images, or where it has none of its validation
+    images. With `partition="val"` these are scored and nothing else.
+    """
+    return copy.deepcopy(_study(models, calibrated, leaks, external, partitions, partition, rule))
 
 
 @functools.cache
-def _study(models, calibrated, leaks, external):
+def _study(models, calibrated, leaks, external, names, scored, rule):
     rng = np.random.default_rng(5)
     labels = make_labels(rng)
     groups = labels[["image_id"]].assign(group=labels["lesion_id"])
     unit = labels["image_id"] if leaks else labels["lesion_id"]
-    partition = dict(zip(unit, rng.choice(["train", "cal", "test"], len(unit)), strict=True))
+    partition = dict(zip(unit, rng.choice(names, len(unit)), strict=True))
     partitions = labels[["image_id"]].assign(partition=unit.map(partition))
+    sets = ("study", *external)
     predictions, calibrations, details, tables = {}, {}, {}, {}
     for model, skill in zip(models, (3.0, 1.5), strict=False):
         predictions[model] = predict(labels, partitions, rng, skill=skill)
@@ -155,21 +176,42 @@ def _study(models, calibrated, leaks, external):
             coverage=0.9,
             seed=1,
         )
-        test = collect_test_images(predictions[model], labels, groups=groups, partitions=partitions)
-        scored = {"study": test, **dict.fromkeys(external, test[::2])}
-        shared = {"calibration": calibration, "seed": 1, **BOOTSTRAP}
+        tables_of_all = (predictions[model], labels, partitions)
+        calibration["decision"] = fit_decision(*tables_of_all, rule=rule, calibration=calibration)
+        held_out = "test" if "test" in names and scored == "test" else "val"
+        images = collect_images(
+            predictions[model], labels, groups=groups, partitions=partitions, partition=held_out
+        )
+        shared = {"calibration": calibration, "seed": 1, "partition": scored, **BOOTSTRAP}
         calibrations[model] = as_written(calibration)
+        reasons = {
+            name: why_not_scored(name, predictions[model], partition=scored) for name in sets
+        }
+        tested = {name: images[::2] if name in external else images for name in sets}
+        tested = {name: table for name, table in tested.items() if not reasons[name]}
         details[model] = {
-            name: as_written(evaluate(t, **shared, malignant=MALIGNANT, excluded={}))
-            for name, t in scored.items()
+            name: as_written(
+                evaluate(tested[name], **shared, malignant=MALIGNANT, excluded={})
+                if name in tested
+                else describe_unscored(
+                    reasons[name], labels, excluded={}, confidence=0.95, n_resamples=100
+                )
+            )
+            for name in sets
         }
         tables[model] = {
             name: make_tables(t, calibration=calibration, calibration_bins=15, malignant=MALIGNANT)
-            for name, t in scored.items()
+            for name, t in tested.items()
         }
-    pairs = compare_pairs(predictions, calibrations, labels, BootstrapConfig(100, 0.95, 15, 1))
+    pairs = compare_pairs(
+        predictions,
+        calibrations,
+        images,
+        BootstrapConfig(100, 0.95, 15, 1),
+        partition=held_out,
+    )
     n_train = labels["dx"][partitions["partition"] == "train"].value_counts()
-    published = {models[0]: {"n_images": 2003, "accuracy": 0.72}}
+    published = {models[0]: {"n_images": 2003, "accuracy": 0.72}} if scored == "test" else {}
     return {
         "details": details,
         "calibrations": calibrations,
@@ -190,7 +232,9 @@ def _study(models, calibrated, leaks, external):
             + [(dx, "resampled", 70) for dx in CODES],
             columns=["dx", "rows", "n_images"],
         ),
-        "scores": compare_models(details, published=published),
+        "scores": compare_models(
+            {model: keep_scored(sets) for model, sets in details.items()}, published=published
+        ),
         "learning_curves": stack_learning_curves(
             {model: make_curve(rank) for rank, model in enumerate(models)}
         ),

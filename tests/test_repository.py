@@ -289,3 +289,62 @@ def test_only_data_and_published_facts_know_a_diagnosis_by_its_code():
     found = {name for name, file in files.items() if code.search(file.read_text(encoding="utf-8"))}
     assert {name for name in found if not name.startswith(known)} == set()
     assert found  # those that are let through have some
+
+
+def holds_test_scores(folder: Path) -> bool:
+    """Return whether a folder of `results/` holds scores, unless all say that they are of val."""
+    tracked = [file for file in map(Path, tracked_files()) if folder in file.parents]
+    files = [file for file in tracked if file.name == "details.json" or "details" in file.parts]
+    if not files:
+        return any(file.suffix in (".json", ".csv") for file in tracked)
+    details = [json.loads((ROOT / file).read_text(encoding="utf-8")) for file in files]
+    return any(found.get("partition", "test") == "test" for found in details)
+
+
+def test_each_look_at_test_images_is_written_down():
+    rows = (ROOT / "results/LOOKS.md").read_text(encoding="utf-8").splitlines()
+    looks = [
+        [cell.strip() for cell in row.strip("| ").split("|")] for row in rows if row[:3] == "| 2"
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for date, *_ in looks)
+    assert all(len(look) == 4 and all(look) for look in looks)
+    folders = {Path(*Path(file).parts[:2]) for file in tracked_files() if file[:8] == "results/"}
+    scored = {folder.name for folder in folders if holds_test_scores(folder)}
+    assert scored <= {study for _, study, *_ in looks}
+    assert "paper" in scored
+
+
+def is_official_test(source: dict) -> bool:
+    """Return whether a source is the official test images of ISIC 2018 task 3, by name or folder.
+
+    Settings of version 0.2 have the source's kind as text in `source`.
+    """
+    files = [file["url"] for file in source.get("files") or []]
+    names = re.compile(r"isic.?2018.?(task3.?)?test", re.IGNORECASE)
+    return any(names.search(str(text)) for text in (source.get("dataset"), source["path"], *files))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"path": "data/source", "dataset": "isic2018_test"}, True),
+        ({"path": "../isic2018_test", "dataset": None}, True),
+        ({"path": "a", "files": [{"url": "https://x.org/ISIC2018_Task3_Test_Input.zip"}]}, True),
+        ({"path": "data/source", "dataset": "ham10000"}, False),
+        ({"path": "ISIC2018_Task3_Training_Input"}, False),
+    ],
+)
+def test_the_official_test_images_are_recognised(source, expected):
+    assert is_official_test(source) == expected
+
+
+def test_no_study_is_trained_on_the_official_test_images_of_isic_2018():
+    names = ("params.yaml", "profiles/", "results/")
+    files = [file for file in tracked_files() if file.startswith(names) and file.endswith(".yaml")]
+    assert len(files) > 10
+    for file in files:
+        params = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+        sets = params.get("sets") or {"study": {"source": params["data"]}}
+        assert not is_official_test(sets["study"]["source"]), file
+        for name, photographs in sets.items():
+            assert name == "study" or photographs["split"] == {"by": "none"}, file

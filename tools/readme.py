@@ -22,6 +22,7 @@ from lesions.evaluation.baselines import PUBLISHED
 from lesions.evaluation.comparison import compare_models
 from lesions.pipeline.files import read_json
 from lesions.report.wording import SCORES, describe_run, to_markdown
+from lesions.taxonomy import keep_scored
 
 BLOCK = re.compile(
     r"^(?P<start><!-- from (?P<source>.+?) -->\n)(?s:.*?)^(?P<end><!-- end -->)$", re.MULTILINE
@@ -64,9 +65,12 @@ def render_results(folder: Path) -> str:
         scores = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=[""])
         pairs = read_json(comparison / "differences.json")["pairs"]
         model = next(iter(settings["models"]))
-        details = {model: {"study": read_json(root / f"evaluation/study/{model}/details.json")}}
+        sets = sorted(settings["sets"], key=lambda name: (name != "study", name))
+        files = {name: root / f"evaluation/{name}/{model}/details.json" for name in sets}
+        details = {model: {name: read_json(file) for name, file in files.items()}}
     note = describe_run(details, pairs, settings=settings)
-    n_classes = len(next(iter(details.values()))["study"]["classes"])
+    scored = keep_scored(next(iter(details.values())))
+    n_classes = len(next(iter(scored.values()))["classes"])
     columns = ("model", "source", "images", *SCORES)
     return to_markdown(scores, n_classes=n_classes, note=note, columns=columns)
 

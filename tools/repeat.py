@@ -68,12 +68,14 @@ def check_folds(n_folds: int) -> None:
 def run_all(params: Params, n_runs: int, file: Path) -> pd.DataFrame:
     """Run the study `n_runs` times; return `run, model, set` and the headline scores.
 
+    If validation images are scored, `set` says so.
     They are written to `file` after every run, so that a stopped one loses none.
     """
     runs = {f"seed-{seed}": {"seed": seed} for seed in range(params.seed, params.seed + n_runs)}
     if params.repeat.by == "fold":
         split = "sets.study.split"
         runs = {f"fold-{k}": {f"{split}.folds": n_runs, f"{split}.fold": k} for k in range(n_runs)}
+    which = ", validation images" if params.evaluate.partition == "val" else ""
     rows = []
     dvc("repro")
     with restored():
@@ -86,7 +88,7 @@ def run_all(params: Params, n_runs: int, file: Path) -> pd.DataFrame:
             for model, sets in read_json(SCORES).items():
                 for photographs, scores in sets.items():
                     values = {measure: score["value"] for measure, score in scores.items()}
-                    rows.append({"run": run, "model": model, "set": photographs} | values)
+                    rows.append({"run": run, "model": model, "set": photographs + which} | values)
             pd.DataFrame(rows).to_csv(file, index=False)
     return pd.DataFrame(rows)
 

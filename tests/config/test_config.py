@@ -330,7 +330,43 @@ def test_the_held_out_partitions_must_leave_training_images(refuse, sizes):
 
 
 def test_there_are_always_test_images(refuse):
-    assert "split.test_size: " in refuse(setting(("sets", "study", "split", "test_size"), 0.0))
+    message = refuse(setting(("sets", "study", "split", "test_size"), 0.0))
+    assert "; raise sets.study.split.test_size, or add a set to `sets` that is test" in message
+
+
+def test_a_study_may_be_tested_on_other_sets_alone():
+    def change(params):
+        params["sets"]["study"]["split"]["test_size"] = 0.0
+        params["sets"]["isic2018"] = EXTERNAL
+
+    assert accept(change).sets["study"].split.test_size == 0
+
+
+def test_validation_images_are_scored_only_where_there_are_some(refuse):
+    def change(params):
+        params["evaluate"]["partition"] = "val"
+        params["sets"]["study"]["split"]["val_size"] = 0.0
+
+    message = refuse(change)
+    assert "  evaluate.partition: val scores" in message
+    assert "sets.study.split.val_size is 0" in message
+
+
+def test_the_adjusted_rule_needs_validation_images(refuse):
+    def change(params):
+        params["calibrate"]["decision"] = "prior_adjusted"
+        params["sets"]["study"]["split"]["val_size"] = 0.0
+
+    message = refuse(change)
+    assert "  calibrate.decision: prior_adjusted chooses" in message
+    assert "sets.study.split.val_size is 0" in message
+
+
+def test_the_official_test_images_are_never_a_study(refuse):
+    source = {"kind": "dataverse", "path": "data/source", "extra_images": "refuse"}
+    source["dataset"] = "isic2018_test"
+    message = refuse(lambda params: params["sets"]["study"].update(source=source))
+    assert "sets: study.source.dataset is isic2018_test: the official test images" in message
 
 
 @pytest.mark.parametrize("column", [None, ""])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_up import CODES, PROBABILITIES
 
-from lesions.evaluation.baselines import PUBLISHED
+from lesions.evaluation.baselines import PUBLISHED, published_scores
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.comparison import (
     compare_models,
@@ -16,6 +16,7 @@ from lesions.evaluation.comparison import (
     summarize,
 )
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
+from lesions.report.wording import to_markdown
 
 
 def details_of(**changes):
@@ -62,6 +63,8 @@ def test_models_are_in_the_given_order_each_before_its_published_numbers():
     assert list(table) == [
         "model", "source", "n_images", "n_lesions", *MEASURES,
         *(f"{name}_{bound}" for name in SUMMARY_MEASURES for bound in ("low", "high")),
+        *(f"{name}_adjusted{end}" for name in ("accuracy", "balanced_accuracy")
+          for end in ("", "_low", "_high")),
         "n_diagnoses", "only_predicted",
     ]  # fmt: skip
     assert table["accuracy"].tolist() == [0.6, 0.4, 0.636, 0.5, 0.7, 0.72, 0.2486]
@@ -97,10 +100,37 @@ def test_headline_metrics_have_five_short_names():
     assert found == {"accuracy": 0.1, "balanced": 0.2, "f1": 0.3, "auc": None, "ece": 0.5}
 
 
+def adjusted():
+    """Details with the rule `prior_adjusted`, whose accuracy is .3 and balanced accuracy .8."""
+    scores = {"accuracy": 0.3, "balanced_accuracy": 0.8}
+    scores = {name: {"value": v, "low": v - 0.1, "high": v + 0.1} for name, v in scores.items()}
+    return details_of() | {"decision": {"rule": "prior_adjusted", "exponent": 0.5, **scores}}
+
+
+def test_headline_metrics_have_two_more_names_with_the_adjusted_rule():
+    found = headline_metrics(adjusted())
+    assert list(found)[5:] == ["accuracy_adjusted", "balanced_adjusted"]
+    assert (found["accuracy_adjusted"], found["balanced_adjusted"]) == (0.3, 0.8)
+    assert (found["accuracy"], found["balanced"]) == (0.5, 0.5)
+    plain = details_of() | {"decision": adjusted()["decision"] | {"rule": "plain"}}
+    assert len(headline_metrics(plain)) == 5
+
+
+def test_the_table_has_the_scores_of_both_rules():
+    table = compare_models({"cnn": {"study": adjusted()}, "vgg16": {"study": details_of()}})
+    assert table["balanced_accuracy"].tolist() == [0.5, 0.5]
+    assert table["balanced_accuracy_adjusted"].fillna(-1).tolist() == [0.8, -1]
+    assert table["accuracy_adjusted_low"][0] == pytest.approx(0.2)
+    text = to_markdown(table, n_classes=7)
+    assert "| accuracy, prior-adjusted | balanced accuracy, prior-adjusted |" in text
+    assert "| 0.300 (0.200–0.400) | 0.800 (0.700–0.900) |" in text
+    assert "prior-adjusted" not in to_markdown(table[1:], n_classes=7)
+
+
 def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_model():
     # Ten lesions of each of two classes; `good` is correct on all, `bad` on none.
     labels = pd.DataFrame({"image_id": [f"i{n}" for n in range(21)]})
-    labels = labels.assign(lesion_id=labels["image_id"], label=[4, 5] * 10 + [0])
+    labels = labels.assign(unit=range(21), label=[4, 5] * 10 + [0])
     base = labels[["image_id", "label"]].assign(partition=["test"] * 20 + ["val"])
 
     def predicting(right):
@@ -110,7 +140,8 @@ def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_mode
 
     calibrations = {"good": {"temperature": 2.0}, "bad": {"temperature": None}}
     predictions = {"good": predicting(True), "bad": predicting(False)}
-    (pair,) = compare_pairs(predictions, calibrations, labels, BootstrapConfig(n_resamples=50))
+    config = BootstrapConfig(n_resamples=50)
+    (pair,) = compare_pairs(predictions, calibrations, labels[:20], config, partition="test")
     assert (pair["model"], pair["other"]) == ("good", "bad")
     assert pair["measures"]["accuracy"] == {"difference": 1, "low": 1, "high": 1, "real": True}
     # All 20 test images are correct in one model only: p = 2 × (1/2)^20.
@@ -122,13 +153,13 @@ def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_mode
 
 
 def test_models_with_different_test_images_are_refused():
-    labels = pd.DataFrame({"image_id": ["a", "b"], "lesion_id": ["a", "b"]})
+    labels = pd.DataFrame({"image_id": ["a", "b"], "unit": [0, 1]})
     one = labels[["image_id"]].assign(partition="test", label=5).assign(
         **dict.fromkeys(PROBABILITIES, 1 / 7)
     )  # fmt: skip
     two = one.iloc[::-1].reset_index(drop=True)
     with pytest.raises(ValueError, match="The test images of x and y differ"):
-        compare_pairs({"x": one, "y": two}, {}, labels, BootstrapConfig(n_resamples=50))
+        compare_pairs({"x": one, "y": two}, {}, labels, BootstrapConfig(), partition="test")
 
 
 def test_stacked_tables_begin_with_model_and_set():
@@ -163,3 +194,15 @@ def test_learning_curves_become_one_long_table_with_val_if_there_is_one():
         ["vgg16", "val", 2, 0.4, 3, 2],
         ["cnn", "train", 1, 0.5, 5, 3],
     ]
+
+
+def test_a_score_on_validation_images_is_named_as_one():
+    table = compare_models({"cnn": {"study": {**details_of(), "partition": "val"}}})
+    assert table["source"].tolist() == ["measured on validation images"]
+
+
+def test_published_scores_stand_beside_scores_on_test_images_alone():
+    assert published_scores("paper", partition="test") == PUBLISHED["paper"]
+    for partition in ("val", None):
+        assert published_scores("paper", partition=partition) == {}
+    assert published_scores("demo", partition="test") == {}

@@ -1,26 +1,30 @@
 import json
 import runpy
-import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from cloned import ROOT
 from made_up import CODES, MALIGNANT, PROBABILITIES, make_predictions, point_measures
 
 from lesions.evaluation.calibration.conformal import fit_thresholds
+from lesions.evaluation.calibration.decision import PLAIN
 from lesions.evaluation.calibration.temperature import apply_temperature
-from lesions.evaluation.evaluate import collect_test_images, evaluate, make_tables
+from lesions.evaluation.evaluate import evaluate, make_tables
+from lesions.evaluation.images.choice import NO_TEST_IMAGES, ONLY_TESTED_ON
+from lesions.evaluation.images.metadata import collect_images
 from lesions.evaluation.metrics import MEASURES
 from lesions.evaluation.screening import TASK_MEASURES
 
 NOT_CALIBRATED = {
     "calibrated": False, "reason": "not calibrated: no images", "temperature": None,
-    "conformal": None,
+    "conformal": None, "decision": PLAIN,
 }  # fmt: skip
 SETTINGS = {
+    "partition": "test",
     "n_resamples": 100, "confidence": 0.9, "min_group_size": 30, "calibration_bins": 10, "seed": 1,
 }  # fmt: skip
 
@@ -72,17 +76,19 @@ def calibration():
     return {
         "calibrated": True, "method": "temperature scaling", "temperature": 1.5, "n_images": 41,
         "n_lesions": 37, "conformal": conformal,
-        "negative_log_likelihood": {"before": 1.0, "after": 0.9},
+        "negative_log_likelihood": {"before": 1.0, "after": 0.9}, "decision": PLAIN,
     }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def details(calibration):
-    return evaluate(collect_test_images(**study()), calibration=calibration, **SETTINGS, **OF_STUDY)
+    return evaluate(
+        collect_images(**study(), partition="test"), calibration=calibration, **SETTINGS, **OF_STUDY
+    )
 
 
 def test_test_images_are_joined_with_their_metadata(tables):
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     assert list(test) == [
         "image_id", *PROBABILITIES, "label", "lesion_id", "unit", "sex", "age_band",
         "localization", "dx_type", "lesion_in_training", "group_in_training",
@@ -98,14 +104,14 @@ def test_test_images_are_joined_with_their_metadata(tables):
 
 def test_a_group_may_be_in_training_though_its_lesion_is_not(tables):
     tables["groups"]["group"] = "one"
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     assert test["group_in_training"].all()
     assert not test["lesion_in_training"].all()
 
 
 def test_without_training_images_there_is_no_leakage(tables):
     tables["partitions"]["partition"] = "test"
-    bare = collect_test_images(**tables)
+    bare = collect_images(**tables, partition="test")
     assert not {"lesion_in_training", "group_in_training"} & set(bare)
     found = evaluate(bare, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
     assert found["leakage"] is None
@@ -114,7 +120,7 @@ def test_without_training_images_there_is_no_leakage(tables):
 def test_patients_are_resampled_where_they_are_known(tables, details):
     patients = tables["labels"]["lesion_id"].map({}.get).fillna("everybody")
     tables["labels"]["patient_id"] = patients
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     assert set(test["unit"]) == {"everybody"}
     found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
     assert found["bootstrap"]["unit"] == "patient"
@@ -128,7 +134,10 @@ def test_patients_are_resampled_where_they_are_known(tables, details):
 def test_without_lesion_ids_the_interval_says_so(tables):
     tables["labels"]["lesion_id"] = tables["labels"]["image_id"]
     found = evaluate(
-        collect_test_images(**tables), calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY
+        collect_images(**tables, partition="test"),
+        calibration=NOT_CALIBRATED,
+        **SETTINGS,
+        **OF_STUDY,
     )
     assert found["bootstrap"]["unit"] == "image"
     assert not found["has_lesion_ids"]
@@ -136,7 +145,7 @@ def test_without_lesion_ids_the_interval_says_so(tables):
 
 
 def test_other_classes_than_those_of_isic_have_no_submission(tables):
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     of_model = {"calibration": NOT_CALIBRATED, "malignant": MALIGNANT, "calibration_bins": 10}
     assert "isic_submission" in make_tables(test, **of_model)
     renamed = test.rename(columns={"p_df": "p_wart"})
@@ -145,18 +154,18 @@ def test_other_classes_than_those_of_isic_have_no_submission(tables):
 
 def test_tables_that_do_not_match_are_refused(tables):
     with pytest.raises(ValueError, match="images of the groups are not those of the labels"):
-        collect_test_images(**tables | {"groups": tables["groups"][::-1]})
+        collect_images(**tables | {"groups": tables["groups"][::-1]}, partition="test")
     shorter = {name: table[:-1] for name, table in tables.items()}
     with pytest.raises(ValueError, match="1 of the 300 test images in the predictions are not"):
-        collect_test_images(**shorter | {"predictions": tables["predictions"]})
+        collect_images(**shorter | {"predictions": tables["predictions"]}, partition="test")
     tables["predictions"]["label"] = 6 - tables["predictions"]["label"]
     n_wrong = int((tables["labels"]["label"][65:] != 3).sum())
     with pytest.raises(ValueError, match=f"{n_wrong} of the 300 .* have another label there; run"):
-        collect_test_images(**tables)
+        collect_images(**tables, partition="test")
 
 
 def test_the_headline_is_that_of_the_probabilities_a_user_gets(tables, details):
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     tempered = apply_temperature(test[list(PROBABILITIES)].to_numpy(), 1.5)
     points, classes = point_measures(test["label"].to_numpy(), tempered, calibration_bins=10)
     assert details["n_images"] == 300
@@ -170,9 +179,10 @@ def test_the_headline_is_that_of_the_probabilities_a_user_gets(tables, details):
 
 def test_details_have_the_keys_of_the_contract(details):
     assert list(details) == [
-        "n_images", "n_lesions", "has_lesion_ids", "excluded", "probabilities", "bootstrap",
-        "headline", "classes", "classes_without_images", "only_predicted", "confusion", "screening",
-        "calibration", "conformal", "referral", "subgroups", "leakage",
+        "partition", "says", "n_images", "n_lesions", "has_lesion_ids", "bootstrap", "excluded",
+        "probabilities", "headline", "classes", "classes_without_images", "only_predicted",
+        "confusion", "decision", "screening", "calibration", "conformal", "referral", "subgroups",
+        "leakage",
     ]  # fmt: skip
     assert details["bootstrap"] == {
         "confidence": 0.9, "n_resamples": 100, "unit": "lesion",
@@ -201,14 +211,14 @@ def test_the_confusion_counts_every_image_once(tables, details):
     ("predicted", "only"), [([3, 3, 3], "df"), ([3, 3, 5], None), ([5, 5, 5], "nv")]
 )
 def test_a_model_that_predicts_only_one_class_is_named_with_it(tables, predicted, only):
-    test = collect_test_images(**tables)[:3]
+    test = collect_images(**tables, partition="test")[:3]
     test = test.assign(**dict(zip(PROBABILITIES, np.eye(7)[predicted].T, strict=True)))
     found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
     assert found["only_predicted"] == only
 
 
 def test_without_calibration_the_raw_probabilities_are_scored(tables):
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     found = evaluate(test, calibration=NOT_CALIBRATED, **SETTINGS, **OF_STUDY)
     assert found["probabilities"] == "not calibrated"
     assert found["conformal"] is None
@@ -220,7 +230,7 @@ def test_without_calibration_the_raw_probabilities_are_scored(tables):
 
 
 def test_a_class_without_test_images_is_named(tables, calibration):
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     found = evaluate(test[test["label"] != 3], calibration=calibration, **SETTINGS, **OF_STUDY)
     assert found["classes_without_images"] == ["df"]
     assert found["classes"]["df"]["sensitivity"]["value"] is None
@@ -228,14 +238,17 @@ def test_a_class_without_test_images_is_named(tables, calibration):
 
 
 def test_the_same_seed_gives_the_same_numbers(tables, calibration, details):
-    again = evaluate(collect_test_images(**tables), calibration=calibration, **SETTINGS, **OF_STUDY)
+    again = evaluate(
+        collect_images(**tables, partition="test"), calibration=calibration, **SETTINGS, **OF_STUDY
+    )
     assert again == details
 
 
 def test_tables_for_the_plots_have_the_columns_of_the_contract(tables, calibration):
-    test = collect_test_images(**tables)
+    test = collect_images(**tables, partition="test")
     made = make_tables(test, calibration=calibration, calibration_bins=10, malignant=MALIGNANT)
     assert {name: list(table) for name, table in made.items()} == {
+        "images": ["image_id", "unit"],
         "roc": ["dx", "false_positive_rate", "sensitivity"],
         "precision_recall": ["dx", "sensitivity", "ppv"],
         "reliability": [
@@ -253,26 +266,42 @@ def test_tables_for_the_plots_have_the_columns_of_the_contract(tables, calibrati
     np.testing.assert_allclose(raw["isic_submission"]["MEL"], test["p_mel"])
 
 
-def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, monkeypatch):
+@pytest.fixture
+def run_stage(tables, calibration, tmp_path, monkeypatch):
+    """Run the stage on a set; return the folder of its evaluation, and the heat map's file."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    flags = ["--name", "cnn", "--set", "study", "--calibration", "calibration.json"]
-    for name, table in tables.items():
-        table.to_csv(f"{name}.csv", index=False)
-        flags += [f"--{name}", f"{name}.csv"]
-    Path("calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
-    Path("excluded.csv").write_text("value,n_images\nscc,7\nNA,2\n", encoding="utf-8")
-    flags += ["--excluded", "excluded.csv"]
-    folder, heatmap = Path("evaluation/study/cnn"), Path("plots/confusion/study/cnn.png")
-    flags += ["--evaluation", str(folder), "--confusion", str(heatmap)]
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *flags])
-    runpy.run_path(str(ROOT / "stages" / "evaluate.py"), run_name="__main__")
 
+    def run(name, *, partition):
+        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        params["sets"]["clinic"] = {
+            "source": {"kind": "folder", "path": "clinic", "extra_images": "refuse"},
+            "split": {"by": "none"},
+        }
+        params["evaluate"]["partition"] = partition
+        Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        flags = ["--name", "cnn", "--set", name, "--calibration", "calibration.json"]
+        for key, table in tables.items():
+            table.to_csv(f"{key}.csv", index=False)
+            flags += [f"--{key}", f"{key}.csv"]
+        Path("calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+        Path("excluded.csv").write_text("value,n_images\nscc,7\nNA,2\n", encoding="utf-8")
+        flags += ["--excluded", "excluded.csv"]
+        folder, heatmap = Path(f"evaluation/{name}/cnn"), Path(f"plots/confusion/{name}/cnn.png")
+        flags += ["--evaluation", str(folder), "--confusion", str(heatmap)]
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *flags])
+        runpy.run_path(str(ROOT / "stages" / "evaluate.py"), run_name="__main__")
+        return folder, heatmap
+
+    return run
+
+
+def test_the_stage_scores_only_the_test_images(tables, run_stage):
+    folder, heatmap = run_stage("study", partition="test")
     test = tables["predictions"][5:]
     n_correct = np.sum(test["label"] == test[list(PROBABILITIES)].to_numpy().argmax(axis=1))
     found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
-    assert found["n_images"] == 300
+    assert (found["partition"], found["n_images"]) == ("test", 300)
     assert found["excluded"] == {"scc": 7, "NA": 2}
     assert found["headline"]["accuracy"]["value"] == pytest.approx(n_correct / 300, abs=5e-5)
     assert "45–59" in found["subgroups"]["age_band"]["groups"]
@@ -281,3 +310,64 @@ def test_the_stage_scores_only_the_test_images(tables, calibration, tmp_path, mo
     assert len(pd.read_csv(folder / "isic_submission.csv")) == 300
     for name in ("roc", "precision_recall", "reliability", "referral"):
         assert not pd.read_csv(folder / f"{name}.csv").empty
+
+
+def test_while_settings_are_chosen_the_stage_scores_only_validation_images(tables, run_stage):
+    folder, _ = run_stage("study", partition="val")
+    val = tables["predictions"][:5]
+    n_correct = np.sum(val["label"] == val[list(PROBABILITIES)].to_numpy().argmax(axis=1))
+    found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
+    assert (found["partition"], found["n_images"]) == ("val", 5)
+    assert found["says"] == "Scored on the validation images."
+    assert found["headline"]["accuracy"]["value"] == pytest.approx(n_correct / 5)
+    assert pd.read_csv(folder / "confusion.csv")["n_images"].sum() == 5
+    assert pd.read_csv(folder / "images.csv")["image_id"].tolist() == val["image_id"].tolist()
+
+
+def test_while_settings_are_chosen_sets_that_are_only_tested_on_are_not_scored(tables, run_stage):
+    tables["partitions"]["partition"] = "test"
+    tables["predictions"]["partition"] = "test"
+    folder, heatmap = run_stage("clinic", partition="val")
+    found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
+    assert found == {
+        "partition": None,
+        "says": ONLY_TESTED_ON,
+        "has_lesion_ids": True,
+        "bootstrap": {
+            "confidence": 0.95,
+            "n_resamples": 2000,
+            "unit": "lesion",
+            "resampled": "lesions, within each diagnosis",
+        },
+        "excluded": {"scc": 7, "NA": 2},
+    }
+    assert [file.name for file in folder.iterdir()] == ["details.json"]
+    assert heatmap.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_without_test_images_is_not_scored(tables, run_stage):
+    for name in ("partitions", "predictions"):
+        tables[name] = tables[name].replace({"partition": {"test": "cal"}})
+    folder, _ = run_stage("study", partition="test")
+    found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
+    assert (found["partition"], found["says"]) == (None, NO_TEST_IMAGES)
+
+
+def test_units_are_numbers_that_name_nobody(tables):
+    tables["labels"]["patient_id"] = [f"Doe {row // 3}" for row in range(len(tables["labels"]))]
+    images = collect_images(**tables, partition="test")
+    of_model = {"calibration": NOT_CALIBRATED, "malignant": MALIGNANT, "calibration_bins": 10}
+    units = make_tables(images, **of_model)["images"]["unit"]
+    assert units.dtype == int
+    pairs = pd.DataFrame({"number": units, "unit": images["unit"]}).drop_duplicates()
+    assert pairs["number"].is_unique
+    assert pairs["unit"].is_unique
+
+
+def test_the_plain_rule_has_the_scores_of_the_headline(details):
+    decision = details["decision"]
+    assert (decision["rule"], decision["exponent"]) == ("plain", 0)
+    for measure in ("accuracy", "balanced_accuracy"):
+        assert decision[measure] == details["headline"][measure]
+    for dx, row in details["classes"].items():
+        assert decision["sensitivity"][dx] == row["sensitivity"]

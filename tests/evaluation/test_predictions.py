@@ -1,15 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import CODES, LABELS, PROBABILITIES, certain, make_predictions, point_measures
+from made_up import CODES, certain, make_predictions, point_measures
 
 from lesions.evaluation.isic_submission import isic_columns, isic_submission
-from lesions.evaluation.predictions import (
-    check_predictions,
-    describe_mistakes,
-    rank_mistakes,
-    select_test,
-)
+from lesions.evaluation.predictions import check_predictions
 
 
 @pytest.mark.parametrize(
@@ -50,83 +45,6 @@ def test_shapes_that_do_not_match_are_refused(labels, probabilities, message):
 def test_probabilities_of_six_decimals_are_accepted():
     probabilities = np.random.default_rng(3).dirichlet(np.ones(7), size=300)
     assert len(check_predictions(np.zeros(300, int), probabilities.round(6))[1]) == 300
-
-
-def predictions_table(labels, probabilities, partitions):
-    table = pd.DataFrame(probabilities, columns=list(PROBABILITIES))
-    table.insert(0, "label", labels)
-    table.insert(0, "partition", partitions)
-    table.insert(0, "image_id", [f"I{row}" for row in range(len(table))])
-    return table
-
-
-def test_only_the_rows_of_the_partition_are_selected():
-    table = predictions_table([5, 4, 3], certain([5, 4, 3]), ["val", "test", "test"])
-    selected = select_test(table)
-    assert selected["image_id"].tolist() == ["I1", "I2"]
-    assert selected.index.tolist() == [0, 1]
-
-
-def test_an_empty_partition_is_refused_with_a_way_out():
-    table = predictions_table([5], certain([5]), ["val"])
-    with pytest.raises(ValueError, match=r"None of the 1 rows .*'test'; .*sets\.study\.split"):
-        select_test(table)
-
-
-def confident_in(*pairs):
-    """Return `(n_images, 7)`: of each pair, this share for the diagnosis, the rest equal."""
-    probabilities = np.zeros((len(pairs), 7))
-    for row, (dx, share) in enumerate(pairs):
-        probabilities[row] = (1 - share) / 6
-        probabilities[row, LABELS[dx]] = share
-    return probabilities
-
-
-def images_of(*diagnoses):
-    ids = [f"ISIC_{row:07d}" for row in range(len(diagnoses))]
-    return pd.DataFrame({"image_id": ids, "label": [LABELS[dx] for dx in diagnoses]})
-
-
-@pytest.fixture
-def four():
-    """Two of four are wrong: a melanoma predicted as nevus and, more confidently, the reverse."""
-    test = images_of("nv", "mel", "nv", "bcc")
-    return test, confident_in(("nv", 0.99), ("nv", 0.8), ("mel", 0.9), ("bcc", 0.4))
-
-
-def test_only_mistakes_are_selected_the_most_confident_first(four):
-    expected = pd.DataFrame(
-        {
-            "image_id": ["ISIC_0000002", "ISIC_0000001"],
-            "dx": ["nv", "mel"],
-            "predicted": ["mel", "nv"],
-            "probability": [0.9, 0.8],
-        }
-    )
-    pd.testing.assert_frame_equal(rank_mistakes(*four, codes=CODES), expected)
-
-
-def test_equally_confident_mistakes_are_sorted_by_image_id():
-    test = images_of("nv", "nv", "nv")[::-1]
-    mistakes = rank_mistakes(test, confident_in(*[("mel", 0.7)] * 3), codes=CODES)
-    assert mistakes["image_id"].tolist() == ["ISIC_0000000", "ISIC_0000001", "ISIC_0000002"]
-
-
-def test_a_model_without_mistakes_has_an_empty_table():
-    assert rank_mistakes(images_of("nv"), confident_in(("nv", 1)), codes=CODES).empty
-
-
-@pytest.mark.parametrize(
-    ("n_mistakes", "n_shown", "text"),
-    [
-        (2, 1, "the 1 most confident of 2 mistakes among 4 test images"),
-        (2, 24, "2 mistakes among 4 test images"),
-        (1, 24, "1 mistake among 4 test images"),
-        (0, 24, "no mistakes among 4 test images"),
-    ],
-)
-def test_mistakes_are_described_by_how_many_of_how_many(n_mistakes, n_shown, text):
-    assert describe_mistakes(n_mistakes, 4, n_shown=n_shown) == text
 
 
 def test_a_submission_has_the_columns_of_the_challenge_in_order():

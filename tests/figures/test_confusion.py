@@ -3,7 +3,8 @@ import pytest
 from drawn import png, words
 from made_up import CODES
 
-from lesions.figures.confusion import confusion_heatmap
+from lesions.evaluation.images.choice import ONLY_TESTED_ON
+from lesions.figures.confusion import confusion_heatmap, draw_confusion
 
 
 @pytest.fixture
@@ -42,3 +43,18 @@ def test_text_is_white_on_dark_cells_only(matrix):
 def test_the_same_matrix_has_the_same_bytes(matrix):
     first, second = (png(confusion_heatmap(matrix, CODES, title="cnn")) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize(("partition", "images"), [("val", "validation"), ("test", "test")])
+def test_the_title_says_whose_images_are_counted(partition, images):
+    details = {"partition": partition, "confusion": {"a": {"a": 1, "b": 2}, "b": {"a": 0, "b": 4}}}
+    shown = words(draw_confusion(details, model="cnn", name="study"))
+    assert f"cnn on the {images} images of study" in shown
+    assert "a (3)" in shown
+
+
+def test_a_set_that_is_not_scored_has_the_reason_instead_of_a_matrix():
+    details = {"partition": None, "says": ONLY_TESTED_ON}
+    figure = draw_confusion(details, model="cnn", name="clinic", note="Not a device.")
+    assert ONLY_TESTED_ON in words(figure).replace("\n", " ")
+    assert not figure.axes

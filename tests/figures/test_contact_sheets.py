@@ -10,6 +10,7 @@ from cloned import ROOT
 from drawn import png, words
 from made_up import CODES, LABELS, PROBABILITIES
 
+from lesions.evaluation.images.choice import NO_TEST_IMAGES
 from lesions.figures.contact_sheets import contact_sheet, mistakes_sheet, near_duplicates_sheet
 
 NAMES = {dx: f"the disease {dx}" for dx in CODES}
@@ -70,7 +71,7 @@ def test_every_mistake_has_its_id_diagnosis_prediction_and_probability():
     rows = [("ISIC_0000002", "nv", "mel", 0.9), ("ISIC_0000001", "mel", "nv", 0.8)]
     images = [np.zeros((450, 600, 3), np.uint8), np.zeros((28, 28, 3), np.uint8)]
     table = pd.DataFrame(rows, columns=MISTAKE_COLUMNS)
-    sheet = mistakes_sheet(table, images, title="cnn: all", note="Drawn.")
+    sheet = mistakes_sheet(table, images, title="cnn: all", note="Drawn.", empty="None.")
     shown = words(sheet)
     for text in ("cnn: all", "ISIC_0000002", "nv, predicted mel (0.900)", "Drawn."):
         assert text in shown
@@ -78,13 +79,14 @@ def test_every_mistake_has_its_id_diagnosis_prediction_and_probability():
 
 
 def test_a_sheet_without_mistakes_says_so():
-    sheet = mistakes_sheet(*make_mistakes(0), title="cnn")
-    assert "No test image was misclassified." in words(sheet)
+    sheet = mistakes_sheet(*make_mistakes(0), title="cnn", empty="No validation image was.")
+    assert "No validation image was." in words(sheet)
 
 
 @pytest.mark.parametrize("n_mistakes", [0, 1, 6, 7, 100])
 def test_no_text_of_the_mistakes_overlaps_or_is_cut_off(n_mistakes):
-    sheet = mistakes_sheet(*make_mistakes(n_mistakes), title="cnn", note="Drawn.\nTwo lines.")
+    texts = {"title": "cnn", "note": "Drawn.\nTwo lines.", "empty": NO_TEST_IMAGES}
+    sheet = mistakes_sheet(*make_mistakes(n_mistakes), **texts)
     sheet.draw_without_rendering()
     boxes = [text.get_window_extent() for text in sheet.texts]
     boxes += [axes.get_window_extent() for axes in sheet.axes]
@@ -99,14 +101,14 @@ def test_no_text_of_the_mistakes_overlaps_or_is_cut_off(n_mistakes):
 def test_every_mistake_needs_its_photograph():
     mistakes, _ = make_mistakes(2)
     with pytest.raises(ValueError, match="is shorter"):
-        mistakes_sheet(mistakes, [], title="cnn")
+        mistakes_sheet(mistakes, [], title="cnn", empty="None.")
 
 
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: contact_sheet(photographs(1, 1, 1, 1, 1, 1, 1), names=NAMES, counts={}),
-        lambda: mistakes_sheet(*make_mistakes(2), title="cnn"),
+        lambda: mistakes_sheet(*make_mistakes(2), title="cnn", empty="None."),
     ],
 )
 def test_the_same_photographs_give_the_same_bytes(draw):

@@ -66,3 +66,35 @@ def test_no_image_has_no_probabilities(network):
     probabilities = predict_images(network, photographs(0), codes=CODES)
     assert list(probabilities) == COLUMNS
     assert probabilities.shape == (0, 7)
+
+
+def turned(images, *, tta):
+    """All views by NumPy's flips and transposition alone, without rotations."""
+    rows, columns, both = images[:, ::-1], images[:, :, ::-1], images[:, ::-1, ::-1]
+    flips = [images, columns, rows, both]
+    return flips if tta == "flips" else flips + [view.transpose(0, 2, 1, 3) for view in flips]
+
+
+@pytest.mark.parametrize(("tta", "n_views"), [("flips", 4), ("dihedral", 8)])
+def test_test_time_augmentation_is_the_mean_over_all_views(network, tta, n_views):
+    alone = [predict_images(network, v, codes=CODES) for v in turned(photographs(), tta=tta)]
+    assert len(alone) == n_views
+    mean = predict_images(network, photographs(), codes=CODES, tta=tta)
+    np.testing.assert_allclose(mean, np.mean(alone, axis=0), atol=1e-6)
+    np.testing.assert_allclose(mean.sum(axis=1), 1, atol=1e-6)
+    # The views differ: the network is not symmetric, so a forgotten one would move the mean.
+    assert np.ptp(alone, axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("tta", ["flips", "dihedral"])
+def test_a_turned_photograph_has_the_same_prediction(network, tta):
+    expected = predict_images(network, photographs(), codes=CODES, tta=tta)
+    for images in turned(photographs(), tta=tta):
+        found = predict_images(network, images, codes=CODES, tta=tta)
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-5)
+
+
+def test_without_it_an_image_is_predicted_as_it_is(network):
+    expected = network.predict_on_batch(photographs().astype(np.float32))
+    found = predict_images(network, photographs(), codes=CODES, tta="none")
+    assert (found.to_numpy() == expected).all()

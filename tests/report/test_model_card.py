@@ -11,6 +11,7 @@ from cloned import ROOT
 from made_up import CODES, LABELS
 from made_up_study import make_settings, make_study, write_study
 
+from lesions.evaluation.images.choice import NO_TEST_IMAGES, ONLY_TESTED_ON
 from lesions.report.captions import DISCLAIMER
 from lesions.report.model_card import (
     count_age_bands,
@@ -349,3 +350,54 @@ def test_photographs_of_unknown_kind_are_not_called_dermatoscopic(study, setting
     card = render(TEMPLATE, study, settings=settings)
     assert "# Model card: seven diagnoses from photographs of skin lesions" in card
     assert "takes one photograph of a skin lesion" in card
+
+
+@pytest.mark.parametrize(("tta", "words"), [("none", "once, as it is"), ("flips", "of 4 views")])
+def test_the_card_says_what_a_prediction_is_of(study, settings, tta, words):
+    settings["predict"]["tta"] = tta
+    assert words in render(TEMPLATE, study, settings=settings)
+
+
+def test_while_settings_are_chosen_the_card_is_of_validation_images_alone():
+    partitions = ("train", "val", "cal", "test")
+    study = make_study(external=("elsewhere",), partitions=partitions, partition="val")
+    card = render(TEMPLATE, study, settings=make_settings(external=("elsewhere",), partition="val"))
+    assert not re.search("(?<!no )test images?", card)
+    assert "On the validation images:" in card
+    assert "optimistic, and no test image was scored." in card
+    assert f"elsewhere: {ONLY_TESTED_ON}" in card
+    assert "### External sets" not in card
+    n_val = study["partitions"].query("partition == 'val'")["n_images"].sum()
+    assert table_below(card, "### All models")[2][1] == str(n_val)
+    rows = {row[0]: row[1] for row in table_below(card, "In images:")}
+    assert rows["test"] == "not scored while settings are being chosen"
+    assert rows["val"] == "choice of the epoch; the scores on this card"
+
+
+def test_a_study_without_test_images_has_a_card_of_the_set_that_is_tested_on():
+    study = make_study(external=("isic2018",), partitions=("train", "val", "cal"))
+    card = render(TEMPLATE, study, settings=make_settings(external=("isic2018",)))
+    n_images = study["details"]["cnn"]["isic2018"]["n_images"]
+    assert f"study: {NO_TEST_IMAGES}" in card
+    assert "On the test images of isic2018:" in card
+    assert table_below(card, "### All models")[2][1] == str(n_images)
+    assert "| test | empty: the scores are of other sets | 0 |" in card
+    assert "The study itself was not scored." in card
+
+
+def test_both_decision_rules_are_on_the_card(settings):
+    partitions = ("train", "val", "cal", "test")
+    study = make_study(partitions=partitions, rule="prior_adjusted")
+    card = render(TEMPLATE, study, settings=settings)
+    rows = table_below(card, "a power that was chosen on validation images.")[2:]
+    assert [row[:3] for row in rows] == [
+        [model, "study", rule] for model in MODELS for rule in ("plain", "prior-adjusted")
+    ]
+    decision = study["details"]["vgg16"]["study"]["decision"]
+    assert rows[3][3] == f"{decision['exponent']:.2f}"
+    assert rows[3][5].startswith(f"{decision['balanced_accuracy']['value']:.3f} (")
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_the_plain_rule_needs_no_words(study, settings):
+    assert "prior-adjusted" not in render(TEMPLATE, study, settings=settings)

@@ -16,6 +16,7 @@ import yaml
 from cloned import ROOT
 from made_up_study import draw_page, make_picture, make_settings, make_study, write_study
 
+from lesions.evaluation.images.choice import NO_TEST_IMAGES, ONLY_TESTED_ON
 from lesions.report.captions import DISCLAIMER
 from lesions.report.page import as_data_uri
 
@@ -320,3 +321,66 @@ def test_a_study_without_leakage_columns_has_a_page():
     page = Page(draw_page(study))
     assert "No leak is known" in page.words
     assert "leakage" not in page.charts
+
+
+@pytest.mark.parametrize(("tta", "words"), [("none", "once, as it is"), ("dihedral", "of 8 views")])
+def test_the_page_says_what_a_prediction_is_of(inputs, tta, words):
+    assert words in Page(draw_page(inputs, predict={"tta": tta})).words
+
+
+NEVER = re.compile(r"(?<!no )test (image|photograph)", re.IGNORECASE)  # "no test image was scored"
+
+
+@pytest.fixture(scope="module")
+def chosen_on():
+    """A study with test images and an external set whose settings are being chosen."""
+    partitions = ("train", "val", "cal", "test")
+    return make_study(external=("elsewhere",), partitions=partitions, partition="val")
+
+
+def test_while_settings_are_chosen_the_page_is_of_validation_images_alone(chosen_on):
+    page = Page(draw_page(chosen_on))
+    captions = " ".join(page.all("div", "aria-label"))
+    # What is true at all times: no setting and no epoch is selected on them.
+    assert not NEVER.search(page.words.replace("no setting and no epoch on the test images", ""))
+    assert not NEVER.search(captions)
+    val = chosen_on["partitions"].query("partition == 'val'")["n_images"].sum()
+    assert f"{val} validation photographs of" in page.words
+    assert "Scores on the validation images" in page.words
+    assert "optimistic, and no test image was scored." in page.words
+    assert f"elsewhere. {ONLY_TESTED_ON}" in page.words
+    assert "external" not in page.charts
+    assert "published" not in page.words
+    shown = page.charts["confusion-cnn"]["data"]["values"]
+    assert sum(row["n_images"] for row in shown) == val
+
+
+def test_a_study_without_test_images_has_a_page_of_the_set_that_is_tested_on():
+    study = make_study(external=("isic2018",), partitions=("train", "val", "cal"))
+    page = Page(draw_page(study))
+    n_images = study["details"]["cnn"]["isic2018"]["n_images"]
+    assert study["details"]["cnn"]["study"]["partition"] is None
+    assert f"{n_images} test photographs of isic2018" in page.words
+    assert f"study: {NO_TEST_IMAGES}" in page.words
+    assert "Scores on the test images of isic2018" in page.words
+    assert "The study itself was not scored." in page.words
+    shown = page.charts["confusion-cnn"]["data"]["values"]
+    assert sum(row["n_images"] for row in shown) == n_images
+    assert "leakage" not in page.charts
+
+
+def test_both_decision_rules_are_on_the_page():
+    partitions = ("train", "val", "cal", "test")
+    study = make_study(partitions=partitions, rule="prior_adjusted", external=("elsewhere",))
+    page = Page(draw_page(study))
+    decision = study["details"]["vgg16"]["study"]["decision"]
+    assert decision["exponent"] > 0
+    shown = f"vgg16 prior-adjusted {decision['exponent']:.2f} {decision['accuracy']['value']:.3f}"
+    assert shown in page.words
+    assert "a power that was chosen on validation images." in page.words
+    assert "balanced accuracy, prior-adjusted" in page.words
+
+
+def test_the_plain_rule_has_no_section_of_its_own(page):
+    assert "Decision rule" not in page.words
+    assert "prior-adjusted" not in page.words

@@ -7,6 +7,7 @@ from made_up_study import make_settings
 from lesions.evaluation.comparison import compare_models
 from lesions.report.captions import CAVEATS, DISCLAIMER
 from lesions.report.wording import (
+    VALIDATION,
     describe_differences,
     describe_run,
     in_prose,
@@ -148,3 +149,19 @@ def test_a_set_with_another_unit_than_the_study_is_named():
     }
     text = describe_run({"cnn": sets}, [], settings=make_settings())
     assert "resampled by image; on clinic by lesion. The metadata have no lesion ids" in text
+
+
+def test_the_table_says_which_images_were_not_scored_and_why():
+    classes = {"mel": {"n_images": 30}, "nv": {"n_images": 90}}
+    scored = {"classes": classes, "bootstrap": {"unit": "lesion"}, "has_lesion_ids": True}
+    unscored = {"partition": None, "says": "Not scored: the reason.", **scored}
+    for sets, words in (
+        (
+            {"study": {"partition": "val", **scored}, "clinic": unscored},
+            f"{VALIDATION} clinic: Not",
+        ),
+        ({"study": unscored, "clinic": {"partition": "test", **scored}}, " study: Not scored: the"),
+    ):
+        text = describe_run({"cnn": sets}, [], settings=make_settings())
+        assert words in text
+        assert "Majority-class baseline (nv): accuracy 0.750" in text

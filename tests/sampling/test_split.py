@@ -176,7 +176,7 @@ def test_the_labels_are_not_modified(by):
 
 
 def test_a_column_without_test_images_is_refused():
-    with pytest.raises(ValueError, match=r"^The split has no test images; "):
+    with pytest.raises(ValueError, match=r"^Column .* makes no image a test image; "):
         split(cohort(20).assign(mine="train"), by="column", column="mine")
 
 
@@ -451,3 +451,9 @@ def test_another_word_in_the_column_is_named_with_its_image():
     )
     with pytest.raises(ValueError, match=message):
         split(labels, by="column", column="mine")
+
+
+@pytest.mark.parametrize("by", ["image", "lesion"])
+def test_a_study_may_have_no_test_images(by):
+    drawn = split(cohort(20), by=by, test_size=0.0)["partition"]
+    assert set(drawn) == {"train", "val", "cal"}

@@ -41,16 +41,24 @@ class Balance(Section):
     n_neighbors: Count
 
 
+class Predict(Section):
+    """Stage `predict`; tta is test-time augmentation, the mean over several views of an image."""
+
+    tta: Literal["none", "flips", "dihedral"]
+
+
 class Calibrate(Section):
     """Stage `calibrate`; coverage is the share of prediction sets that hold the diagnosis."""
 
     method: Literal["temperature", "none"]
     coverage: Annotated[float, Field(gt=0, lt=1)]
+    decision: Literal["plain", "prior_adjusted"]
 
 
 class Evaluate(Section):
-    """Stages `evaluate`, `mistakes` and `compare`."""
+    """Stages `evaluate`, `mistakes` and `compare`; partition says whose images are scored."""
 
+    partition: Literal["val", "test"]
     decimals: Annotated[int, Field(ge=1, le=12)]
     n_resamples: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
@@ -79,6 +87,7 @@ class Params(Section):
     balance: Balance
     backbones: dict[Name, Backbone]
     models: Annotated[dict[Name, Model], Field(min_length=1)]
+    predict: Predict
     calibrate: Calibrate
     evaluate: Evaluate
     repeat: Repeat
@@ -132,6 +141,31 @@ class Params(Section):
                         f"{section}.{name}.input_pixels is {pixels}, and images are stored at "
                         f"resize.pixels = {self.resize.pixels}; lower the one or raise the other"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_tested_on(self) -> Self:
+        split = self.sets["study"].split
+        if split.by == "column" or split.folds or split.test_size or len(self.sets) > 1:
+            return self
+        raise ValueError(
+            "sets.study.split.test_size is 0, and sets has no other set, so that there are no test "
+            "images; raise sets.study.split.test_size, or add a set to `sets` that is tested on"
+        )
+
+    @model_validator(mode="after")
+    def _validation_images_exist(self) -> Self:
+        has_none = getattr(self.sets["study"].split, "val_size", None) == 0
+        if has_none and self.calibrate.decision == "prior_adjusted":
+            raise ValueError(
+                "calibrate.decision: prior_adjusted chooses its exponent on validation images, and "
+                "sets.study.split.val_size is 0; raise it, or set calibrate.decision: plain"
+            )
+        if has_none and self.evaluate.partition == "val":
+            raise ValueError(
+                "evaluate.partition: val scores the study's validation images, and "
+                "sets.study.split.val_size is 0; raise it, or set evaluate.partition: test"
+            )
         return self
 
     @model_validator(mode="after")

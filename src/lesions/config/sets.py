@@ -163,7 +163,7 @@ class RandomSplit(Section):
     """A random split; sizes are shares of all images, lesions or groups."""
 
     by: Literal["image", "lesion", "group"]
-    test_size: Annotated[float, Field(gt=0, lt=1)]
+    test_size: Share
     val_size: Share
     cal_size: Share
     folds: Annotated[int, Field(ge=0, le=100)]
@@ -209,6 +209,11 @@ def check_sets(sets: dict[Name, PhotoSet]) -> None:
         )
     if "study" not in sets:
         raise ValueError("the set `study` is missing: the photographs that models are trained on")
+    if getattr(sets["study"].source, "dataset", None) == "isic2018_test":
+        raise ValueError(
+            "study.source.dataset is isic2018_test: the official test images of ISIC 2018 are only "
+            "ever tested on; use ham10000, and isic2018_test as the source of another set"
+        )
     for name, photographs in sets.items():
         if (name == "study") == (photographs.split.by == "none"):
             raise ValueError(

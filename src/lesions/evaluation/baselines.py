@@ -9,6 +9,15 @@ from lesions.evaluation.metrics import AVERAGED_MEASURES
 _BENCHMARK = ("n_images", "roc_auc_macro", "accuracy")  # ROC AUC is one-versus-rest
 
 
+def published_scores(profile: str, *, partition: str | None) -> dict[str, dict]:
+    """Return the published scores to list beside measured ones: model to measure to value.
+
+    There are none to list unless the study's test images are scored (`partition` is `test`), as
+    published scores are of test images.
+    """
+    return PUBLISHED.get(profile, {}) if partition == "test" else {}
+
+
 def _table(measures: tuple[str, ...], rows: dict[str, tuple[float, ...]]) -> dict[str, dict]:
     """Return model to measure to value; a row may end early."""
     return {model: dict(zip(measures, row, strict=False)) for model, row in rows.items()}

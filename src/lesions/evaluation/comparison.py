@@ -7,10 +7,10 @@ import pandas as pd
 
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.calibration.calibrate import apply_calibration
+from lesions.evaluation.images.choice import select_images
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
 from lesions.evaluation.paired import mcnemar, paired_differences
-from lesions.evaluation.predictions import select_test
-from lesions.taxonomy import class_codes, probability_columns
+from lesions.taxonomy import PARTITION_NAMES, class_codes, keep_adjusted, probability_columns
 
 COUNTS = ("n_images", "n_lesions")
 BOUNDS = ("low", "high")
@@ -22,6 +22,8 @@ HEADLINE_METRICS = {
     "auc": "roc_auc_macro",
     "ece": "calibration_error",
 }
+# The same of the decision rule `prior_adjusted`, see `lesions.evaluation.calibration.decision`.
+ADJUSTED_METRICS = {"accuracy_adjusted": "accuracy", "balanced_adjusted": "balanced_accuracy"}
 LEARNING_CURVES = ("accuracy", "loss", "n_predicted_classes")
 
 
@@ -35,18 +37,21 @@ def compare_models(
     Parameters
     ----------
     details
-        Model to set (`study` or an external set) to the result of `evaluate.evaluate`.
+        Model to set (`study` or an external set) to the result of `evaluate.evaluate`; sets that
+        are not scored are left out.
     published
         Model to measure to value; any measure may be missing.
 
     Returns
     -------
     DataFrame
-        `model`; `source`, that is `measured` for the study, `on <set>` for external sets or
-        `published`; `n_images`, `n_lesions`, `MEASURES`; `<measure>_low` and `<measure>_high` of
-        `SUMMARY_MEASURES`; `n_diagnoses`, how many classes have images; `only_predicted`, the
-        dx that a collapsed model predicts for every image. The published row of a model follows its
-        measured ones, other published rows are last.
+        `model`; `source`, that is `measured` for the study's test images, `measured on validation
+        images`, `on <set>` for external sets, or `published`; `n_images`, `n_lesions`, `MEASURES`;
+        `<measure>_low` and `<measure>_high` of `SUMMARY_MEASURES`; `accuracy_adjusted` and
+        `balanced_accuracy_adjusted` with bounds, of the rule `prior_adjusted`; `n_diagnoses`,
+        how many classes have images; `only_predicted`, the dx that a collapsed model predicts for
+        every image. The published row of a model follows its measured ones, other published rows
+        are last.
     """
     published = dict(published or {})
     rows = []
@@ -56,6 +61,8 @@ def compare_models(
             rows.append({"model": model, "source": "published", **published.pop(model)})
     rows += [{"model": model, "source": "published", **row} for model, row in published.items()]
     bounds = [f"{measure}_{bound}" for measure in SUMMARY_MEASURES for bound in BOUNDS]
+    adjusted = [f"{measure}_adjusted" for measure in ADJUSTED_METRICS.values()]
+    bounds += [name + end for name in adjusted for end in ("", *(f"_{b}" for b in BOUNDS))]
     types = dict.fromkeys(COUNTS, "Int64") | dict.fromkeys((*MEASURES, *bounds), float)
     types["n_diagnoses"] = "Int64"
     return pd.DataFrame(rows, columns=["model", "source", *types, "only_predicted"]).astype(types)
@@ -64,17 +71,21 @@ def compare_models(
 def compare_pairs(
     predictions: Mapping[str, pd.DataFrame],
     calibrations: Mapping[str, Mapping],
-    labels: pd.DataFrame,
+    images: pd.DataFrame,
     config: BootstrapConfig,
+    *,
+    partition: str,
 ) -> list[dict]:
-    """Return the differences between every two models on the test images.
+    """Return the differences between every two models on the scored images of a set.
 
     Parameters
     ----------
     predictions, calibrations
         Model to `image_id`, `partition`, `label`, `p_<code>`; model to calibration.
-    labels
-        Has `image_id`, `lesion_id`, and `patient_id` if patients are known.
+    images
+        `image_id` and `unit`, what is resampled, of the scored images.
+    partition
+        Whose images are scored: `val` or `test`.
 
     Returns
     -------
@@ -84,21 +95,27 @@ def compare_pairs(
     Raises
     ------
     ValueError
-        If the test images of two models differ.
+        If the images of two models differ.
     """
-    tests = {model: select_test(t).set_index("image_id") for model, t in predictions.items()}
-    unit_ids = labels.set_index("image_id")["patient_id" if "patient_id" in labels else "lesion_id"]
+    scored = {
+        model: select_images(table, partition=partition).set_index("image_id")
+        for model, table in predictions.items()
+    }
+    unit_ids = images.set_index("image_id")["unit"]
     pairs = []
-    for model, other in combinations(tests, 2):
-        test = tests[model]
-        if not test.index.equals(tests[other].index):
-            raise ValueError(f"The test images of {model} and {other} differ; run 'dvc repro'")
-        columns = probability_columns(class_codes(test))
+    for model, other in combinations(scored, 2):
+        rows = scored[model]
+        if not rows.index.equals(scored[other].index):
+            raise ValueError(
+                f"The {PARTITION_NAMES[partition]} images of {model} and {other} differ; run "
+                "'dvc repro'"
+            )
+        columns = probability_columns(class_codes(rows))
         both = [
-            apply_calibration(tests[name][columns].to_numpy(), calibrations[name])
+            apply_calibration(scored[name][columns].to_numpy(), calibrations[name])
             for name in (model, other)
         ]
-        actual, units = test["label"].to_numpy(), unit_ids.loc[test.index].to_numpy()
+        actual, units = rows["label"].to_numpy(), unit_ids.loc[rows.index].to_numpy()
         measures = paired_differences(actual, *both, units, config)
         tested = mcnemar(actual, *both)
         pairs.append({"model": model, "other": other, "measures": measures, "mcnemar": tested})
@@ -117,8 +134,13 @@ def summarize(details: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict]:
 
 
 def headline_metrics(details: Mapping) -> dict[str, float | None]:
-    """Return `HEADLINE_METRICS` of one evaluation, without intervals."""
-    return {name: details["headline"][m]["value"] for name, m in HEADLINE_METRICS.items()}
+    """Return `HEADLINE_METRICS` of one evaluation, without intervals.
+
+    With the decision rule `prior_adjusted` also `ADJUSTED_METRICS`.
+    """
+    found = {name: details["headline"][m]["value"] for name, m in HEADLINE_METRICS.items()}
+    adjusted = keep_adjusted(details)
+    return found | {name: adjusted[m]["value"] for name, m in ADJUSTED_METRICS.items() if adjusted}
 
 
 def stack_tables(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
@@ -146,13 +168,22 @@ def stack_learning_curves(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _score_row(found, name):
     """Return one measured row of `compare_models` without the model."""
-    headline = found["headline"]
+    headline, decision = found["headline"], keep_adjusted(found)
+    adjusted = {name: decision[name] for name in ADJUSTED_METRICS.values() if decision}
+    source = "measured" if name == "study" else f"on {name}"
+    if found.get("partition") == "val":
+        source = "measured on validation images"
     bounds = {f"{m}_{bound}": headline[m][bound] for m in SUMMARY_MEASURES for bound in BOUNDS}
     return {
-        "source": "measured" if name == "study" else f"on {name}",
+        "source": source,
         **{count: found[count] for count in COUNTS},
         **{measure: headline[measure]["value"] for measure in MEASURES},
         **bounds,
+        **{
+            f"{measure}_adjusted{suffix}": estimate[bound]
+            for measure, estimate in adjusted.items()
+            for suffix, bound in (("", "value"), ("_low", "low"), ("_high", "high"))
+        },
         "n_diagnoses": len(found["classes"]) - len(found["classes_without_images"]),
         "only_predicted": found["only_predicted"],
     }

@@ -11,65 +11,66 @@ import pandas as pd
 from lesions.evaluation import curves
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
 from lesions.evaluation.calibration.calibrate import apply_calibration
+from lesions.evaluation.calibration.decision import score_decision
 from lesions.evaluation.calibration.scores import score_calibration, score_prediction_sets
+from lesions.evaluation.images.choice import why_not_scored
+from lesions.evaluation.images.metadata import (
+    collect_images,
+    describe_bootstrap,
+    describe_unscored,
+)
 from lesions.evaluation.intervals import score_images
 from lesions.evaluation.isic_submission import isic_columns, isic_submission
-from lesions.evaluation.predictions import select_test
 from lesions.evaluation.screening import score_screening_tasks
-from lesions.evaluation.subgroups import age_bands, fill_unknown, score_leakage, score_subgroups
-from lesions.taxonomy import class_codes, probability_columns
-
-# What the bootstrap resamples, by unit.
-RESAMPLED = {
-    "patient": "patients, each within its rarest diagnosis",
-    "lesion": "lesions, within each diagnosis",
-    "image": "images, within each diagnosis, since the metadata have no lesion ids: photographs of "
-    "one lesion could not be kept together",
-}
+from lesions.evaluation.subgroups import score_leakage, score_subgroups
+from lesions.taxonomy import PARTITION_NAMES, class_codes, probability_columns
 
 
-def collect_test_images(
-    predictions: pd.DataFrame, labels: pd.DataFrame, groups: pd.DataFrame, partitions: pd.DataFrame
-) -> pd.DataFrame:
-    """Return the predictions on the test images with the metadata that the evaluation needs.
+def evaluate_set(
+    name: str,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    partition: str,
+    calibration: Mapping,
+    malignant: Collection[str],
+    excluded: Mapping[str, int],
+    **settings: float,
+) -> tuple[dict, dict[str, pd.DataFrame]]:
+    """Return the scores of a model on a set, or why there are none; and tables to draw.
 
     Parameters
     ----------
-    predictions
-        `image_id`, `partition`, `label`, `p_<code>` of each class.
-    labels
-        Has `image_id`, `label`, `lesion_id`, `age`, `sex`, `localization`, `dx_type`, and
-        `patient_id` if patients are known.
-    groups, partitions
-        `image_id` and `group`, `image_id` and `partition`; rows as in `labels`.
+    name
+        Of the set.
+    tables
+        Arguments of `lesions.evaluation.images.metadata.collect_images`, by name.
+    partition
+        `evaluate.partition` of params.yaml; see `lesions.evaluation.images.choice`.
+    settings
+        Other arguments of `evaluate`.
 
     Returns
     -------
-    DataFrame
-        `image_id`, `p_<code>`, `label`, `lesion_id`, `unit` (what is resampled: the patient, or the
-        lesion), `sex`, `age_band`, `localization`, `dx_type` (text, `unknown` if missing). If there
-        are training images, also `lesion_in_training` and `group_in_training`, bool.
-
-    Raises
-    ------
-    ValueError
-        If the tables do not match, or there is no test image.
+    details : dict
+        As from `evaluate`, or from `describe_unscored` if the set is not scored.
+    tables : dict of str to DataFrame
+        As from `make_tables`; none if the set is not scored.
     """
-    known = _describe_images(labels, groups, partitions)
-    test = select_test(predictions)
-    test = test[["image_id", *probability_columns(class_codes(test)), "label"]]
-    joined = test.merge(known, on=["image_id", "label"], validate="1:1")
-    if len(joined) < len(test):
-        raise ValueError(
-            f"{len(test) - len(joined)} of the {len(test)} test images in the predictions are not "
-            "in the labels, or have another label there; run the stage 'predict' again"
-        )
-    return joined
+    reason = why_not_scored(name, tables["predictions"], partition=partition)
+    if reason:
+        read = {key: settings[key] for key in ("confidence", "n_resamples")}
+        return describe_unscored(reason, tables["labels"], excluded=excluded, **read), {}
+    images = collect_images(**tables, partition=partition)
+    of_model = {"calibration": calibration, "malignant": malignant}
+    scores = evaluate(images, partition=partition, excluded=excluded, **of_model, **settings)
+    bins = settings["calibration_bins"]
+    return scores, make_tables(images, calibration_bins=bins, **of_model)
 
 
 def evaluate(
     table: pd.DataFrame,
     *,
+    partition: str,
     calibration: Mapping,
     malignant: Collection[str],
     excluded: Mapping[str, int],
@@ -84,7 +85,9 @@ def evaluate(
     Parameters
     ----------
     table
-        The result of `collect_test_images`.
+        The result of `lesions.evaluation.images.metadata.collect_images`.
+    partition
+        Whose images these are: `val` or `test`.
     malignant
         Codes of the malignant classes.
     excluded
@@ -101,10 +104,6 @@ def evaluate(
     calibrated = table.assign(**dict(zip(columns, probabilities.T, strict=True)))
     weights = draw_weights(labels, units, n_resamples=n_resamples, seed=seed)
     of_classes = {"codes": codes, "malignant": malignant}
-    has_lesion_ids = bool((table["lesion_id"] != table["image_id"]).any())
-    unit = "lesion" if has_lesion_ids else "image"
-    if (table["unit"] != table["lesion_id"]).any():
-        unit = "patient"
     headline, classes = score_images(
         labels, probabilities, units, config, codes=codes, weights=weights
     )
@@ -113,17 +112,13 @@ def evaluate(
     predicted = cells.loc[cells["n_images"] > 0, "predicted"].unique()
     referral = curves.referral_table(labels, probabilities, referred=np.arange(10) / 10)
     return {
+        "partition": partition,
+        "says": f"Scored on the {PARTITION_NAMES[partition]} images.",
         "n_images": len(table),
         "n_lesions": table["lesion_id"].nunique(),
-        "has_lesion_ids": has_lesion_ids,
+        **describe_bootstrap(table, confidence=confidence, n_resamples=n_resamples),
         "excluded": dict(excluded),
         "probabilities": "not calibrated" if calibration["temperature"] is None else "calibrated",
-        "bootstrap": {
-            "confidence": confidence,
-            "n_resamples": n_resamples,
-            "unit": unit,
-            "resampled": RESAMPLED[unit],
-        },
         "headline": headline,
         "classes": {
             dx: {"n_images": row["n_images"], "n_lesions": n, **row}
@@ -135,6 +130,9 @@ def evaluate(
             dx: rows.set_index("predicted")["n_images"].to_dict()
             for dx, rows in cells.groupby("dx", sort=False)
         },
+        "decision": score_decision(
+            labels, probabilities, units, calibration["decision"], weights, config, codes=codes
+        ),
         "screening": score_screening_tasks(
             labels, probabilities, weights, confidence=confidence, **of_classes
         ),
@@ -160,6 +158,7 @@ def make_tables(
     Returns
     -------
     dict of str to DataFrame
+        `images`: `image_id` and `unit`, a number for each unit that the bootstrap resamples;
         `roc`, `precision_recall`, `reliability`, `referral` and `confusion`, see
         `lesions.evaluation.curves`; `isic_submission`, see `lesions.evaluation.isic_submission`, if
         the classes are those of an ISIC challenge.
@@ -173,6 +172,7 @@ def make_tables(
         compared["calibrated"] = probabilities
     referral = curves.referral_table(labels, probabilities, referred=np.arange(100) / 100)
     tables = {
+        "images": table[["image_id"]].assign(unit=pd.factorize(table["unit"])[0]),
         "roc": curves.roc_table(labels, probabilities, **of_classes),
         "precision_recall": curves.precision_recall_table(labels, probabilities, **of_classes),
         "reliability": curves.reliability_table(labels, compared, n_bins=calibration_bins),
@@ -183,25 +183,3 @@ def make_tables(
         submission = isic_submission(table["image_id"], probabilities, codes=codes)
         tables["isic_submission"] = submission
     return tables
-
-
-def _describe_images(labels, groups, partitions):
-    """Return the columns of `collect_test_images` that are not predictions, for all images."""
-    for table, name in ((groups, "groups"), (partitions, "partitions")):
-        if list(table["image_id"]) != list(labels["image_id"]):
-            raise ValueError(
-                f"The images of the {name} are not those of the labels in the same order; run "
-                "'dvc repro'"
-            )
-    known = labels[["image_id", "label", "lesion_id"]].assign(
-        unit=labels["patient_id" if "patient_id" in labels else "lesion_id"],
-        sex=fill_unknown(labels["sex"]),
-        age_band=age_bands(labels["age"]),
-        localization=fill_unknown(labels["localization"]),
-        dx_type=fill_unknown(labels["dx_type"]),
-    )
-    is_train = (partitions["partition"] == "train").to_numpy()
-    if is_train.any():
-        for name, units in (("lesion", labels["lesion_id"]), ("group", groups["group"])):
-            known[f"{name}_in_training"] = units.isin(units[is_train]).to_numpy()
-    return known

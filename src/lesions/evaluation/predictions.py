@@ -1,22 +1,8 @@
-"""Tables of predictions: select, check and rank them."""
-
-from collections.abc import Sequence
+"""Checks of labels and probabilities."""
 
 import numpy as np
-import pandas as pd
 
 TOLERANCE = 1e-4  # of a row's sum; a hundred probabilities of six decimals are off by at most 5e-5
-
-
-def select_test(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the partition `test`; raise ValueError if there is none."""
-    rows = predictions[predictions["partition"] == "test"]
-    if rows.empty:
-        raise ValueError(
-            f"None of the {len(predictions)} rows of the predictions is in the partition 'test'; "
-            "check the sizes in sets.study.split of params.yaml"
-        )
-    return rows.reset_index(drop=True)
 
 
 def check_predictions(
@@ -51,42 +37,6 @@ def check_predictions(
         np.abs(sums - 1) <= TOLERANCE, sums, f"sum of probabilities is not 1 (within {TOLERANCE:g})"
     )
     return labels.astype(int), probabilities
-
-
-def rank_mistakes(
-    test: pd.DataFrame, probabilities: np.ndarray, *, codes: Sequence[str]
-) -> pd.DataFrame:
-    """Return the misclassified images, those with the highest predicted probabilities first.
-
-    Parameters
-    ----------
-    test
-        `image_id` and `label`; rows as in `probabilities`.
-    codes
-        The class of each column of `probabilities`.
-
-    Returns
-    -------
-    DataFrame
-        `image_id`, `dx`, `predicted` (dx) and `probability` of the predicted class, in descending
-        order, then by `image_id`.
-    """
-    labels, probabilities = check_predictions(test["label"], probabilities)
-    predicted, names = probabilities.argmax(axis=1), np.array(codes)
-    table = test[["image_id"]].assign(
-        dx=names[labels], predicted=names[predicted], probability=probabilities.max(axis=1)
-    )
-    return table[labels != predicted].sort_values(
-        ["probability", "image_id"], ascending=[False, True], ignore_index=True
-    )
-
-
-def describe_mistakes(n_mistakes: int, n_images: int, *, n_shown: int) -> str:
-    """Return in words how many of how many mistakes are shown."""
-    if not n_mistakes:
-        return f"no mistakes among {n_images:,} test images"
-    wrong = f"{n_mistakes:,} mistake{'s' if n_mistakes > 1 else ''} among {n_images:,} test images"
-    return f"the {n_shown} most confident of {wrong}" if n_shown < n_mistakes else wrong
 
 
 def _check_rows(good, values, fault):

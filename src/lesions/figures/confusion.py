@@ -1,11 +1,45 @@
 """Confusion matrices as heat maps."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from lesions.figures.style import SMALL_PRINT, default_style
+from lesions.taxonomy import PARTITION_NAMES
+
+SIZE = {"figsize": (6.6, 6.4), "dpi": 120, "layout": "constrained"}
+
+
+def draw_confusion(details: Mapping, *, model: str, name: str, note: str = "") -> Figure:
+    """Draw the confusion matrix of a model on a set, or the sentence that says why it has none.
+
+    Parameters
+    ----------
+    details : mapping
+        As from `lesions.evaluation.evaluate.evaluate_set`.
+    model, name : str
+        The model, the set.
+    note : str
+        Small print below.
+    """
+    if details["partition"] is None:
+        return notice(details["says"], title=f"{model} on {name}", note=note)
+    matrix = pd.DataFrame(details["confusion"]).T
+    title = f"{model} on the {PARTITION_NAMES[details['partition']]} images of {name}"
+    return confusion_heatmap(matrix.to_numpy(), list(matrix), title=title, note=note)
+
+
+@default_style
+def notice(text: str, *, title: str, note: str = "") -> Figure:
+    """Draw a sentence where there is nothing else to draw."""
+    figure = Figure(**SIZE)
+    figure.suptitle(title)
+    figure.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", va="center")
+    figure.supxlabel(note, **SMALL_PRINT)
+    return figure
 
 
 @default_style
@@ -29,7 +63,7 @@ def confusion_heatmap(
     supports = matrix.sum(axis=1)
     shares = matrix / np.maximum(supports, 1)[:, None]
 
-    figure = Figure(figsize=(6.6, 6.4), dpi=120, layout="constrained")
+    figure = Figure(**SIZE)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), n_images in np.ndenumerate(matrix):

@@ -1,6 +1,7 @@
 """Contact sheets: photographs to be looked at, in rows."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -115,18 +116,25 @@ def near_duplicates_sheet(
 
 @default_style
 def mistakes_sheet(
-    mistakes: pd.DataFrame, photographs: Sequence[np.ndarray], *, title: str, note: str = ""
+    mistakes: pd.DataFrame,
+    photographs: Sequence[np.ndarray],
+    *,
+    title: str,
+    empty: str,
+    note: str = "",
 ) -> Figure:
     """Draw misclassified photographs in the order of the table, six a row.
 
     Parameters
     ----------
     mistakes : DataFrame
-        `image_id`, `dx`, `predicted`, `probability`. If it is empty, the sheet says so.
+        `image_id`, `dx`, `predicted`, `probability`.
     photographs : sequence of uint8 array, shape (height, width, 3)
         RGB image of each row, of any size.
     title, note : str
         Text above, small print below.
+    empty : str
+        What a sheet without mistakes says.
     """
     n_rows = max(1, math.ceil(len(mistakes) / N_MISTAKES))
     width, height = N_MISTAKES * WIDTH, HEAD + n_rows * HEIGHT + FOOT
@@ -134,7 +142,7 @@ def mistakes_sheet(
     figure.text(0.01, 1 - 0.5 * HEAD / height, title, fontsize=11, weight="bold", va="center")
     figure.text(0.01, 0.5 * FOOT / height, note, va="center", **SMALL_PRINT)
     if mistakes.empty:
-        text = "No test image was misclassified."
+        text = textwrap.fill(empty, 60)
         figure.text(0.5, 0.5, text, fontsize=12, ha="center", va="center")
     rows = zip(mistakes.to_dict("records"), photographs, strict=True)
     for index, (mistake, photograph) in enumerate(rows):

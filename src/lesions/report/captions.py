@@ -17,6 +17,15 @@ CAVEATS = dict.fromkeys(KINDS, "") | {
     "medmnist": "DermaMNIST has no lesion ids: a lesion may be in both training and test.",
 }
 
+# What a prediction is of, by `predict.tta`.
+VIEWS = {
+    "none": "Each photograph is predicted once, as it is.",
+    "flips": "A prediction is the mean of the probabilities of 4 views of a photograph: as it is, "
+    "flipped left to right, upside down, and both.",
+    "dihedral": "A prediction is the mean of the probabilities of 8 views of a photograph: turned "
+    "by 0, 90, 180 and 270 degrees, each also flipped.",
+}
+
 NO_LESIONS = (
     "The metadata have no lesion ids: photographs of one lesion could not be kept together."
 )

@@ -156,8 +156,8 @@ def interval_charts(
 ) -> dict[str, dict]:
     """Return `intervals` of the scores in the details of all models (model to set to details).
 
-    The names of the charts are `summary`, `subgroups-<column>`, `leakage` and `external`; one
-    without any score is left out.
+    The names of the charts are `summary`, `subgroups-<column>` and `leakage`, of a model's first
+    set, and `external`, of all sets; one without any score is left out.
     """
     rows = pd.DataFrame(
         [
@@ -198,13 +198,13 @@ def intervals(rows: pd.DataFrame, colours: Mapping[str, str], *, title: str) -> 
 
 def _list_scores(sets: Mapping[str, Mapping]) -> Iterator[tuple[str, str, Mapping]]:
     """Yield chart, name and estimate of all of a model's scores that `interval_charts` shows."""
-    study = sets["study"]
+    main = next(iter(sets.values()))
     for measure, name in SUMMARY.items():
-        yield "summary", name, study["headline"][measure]
-    for column, found in study["subgroups"].items():
+        yield "summary", name, main["headline"][measure]
+    for column, found in main["subgroups"].items():
         for name, scores in found["groups"].items():
             yield f"subgroups-{column}", name, scores["balanced_accuracy"]
-    for unit, sides in (study["leakage"] or {}).items():
+    for unit, sides in (main["leakage"] or {}).items():
         for side, name in (("in_training", "in train"), ("not_in_training", "not in train")):
             if sides[side] and not sides[side].get("too_small"):
                 yield "leakage", f"{unit} {name}", sides[side]["balanced_accuracy"]

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from lesions.report import charts
 from lesions.report.wording import render_template
+from lesions.taxonomy import keep_scored
 
 MAX_WIDTH = 1600  # px, of a picture
 QUALITY = 82  # of WebP, 0 to 100; small print stays legible
@@ -51,7 +52,9 @@ def render(
         colours=colours,
         dx_colours=charts.dx_colours(settings["classes"]["codes"]),
         charts=charts,
-        interval_charts=charts.interval_charts(inputs["details"], colours),
+        interval_charts=charts.interval_charts(
+            {model: keep_scored(sets) for model, sets in inputs["details"].items()}, colours
+        ),
         library=_bundle_vega(),
     )
 

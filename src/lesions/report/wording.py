@@ -6,8 +6,13 @@ import jinja2
 import pandas as pd
 
 from lesions.report import captions
+from lesions.taxonomy import PARTITION_NAMES, keep_adjusted, keep_scored
 
 MISSING = "–"
+VALIDATION = (
+    "All scores are on the study's validation images, on which settings are being chosen: they are "
+    "optimistic, and no test image was scored."
+)
 # Columns of the table of scores, and those that are one score with its interval.
 COLUMNS = ("model", "source", "images", "accuracy", "balanced accuracy", "macro P / R / F1")
 COLUMNS += ("weighted P / R / F1", "ROC AUC")
@@ -16,6 +21,11 @@ SCORES = {
     "balanced accuracy": "balanced_accuracy",
     "macro F1": "f1_macro",
     "ROC AUC": "roc_auc_macro",
+}
+# Beside the scores of the same name, which are then of the plain rule.
+ADJUSTED = {
+    "accuracy, prior-adjusted": "accuracy_adjusted",
+    "balanced accuracy, prior-adjusted": "balanced_accuracy_adjusted",
 }
 
 
@@ -87,6 +97,8 @@ def to_markdown(
     `SCORES`. Scores without interval are written as they were published; precision, recall and F1
     have two decimals, as in the paper.
     """
+    if any(table.get(name, pd.Series(dtype=float)).notna().any() for name in ADJUSTED.values()):
+        columns = (*columns, *ADJUSTED)
     lines = [columns, ["---"] * 2 + ["---:"] * (len(columns) - 2)]
     for row in table.to_dict("records"):
         n_images = MISSING if pd.isna(row["n_images"]) else f"{row['n_images']}"
@@ -97,7 +109,8 @@ def to_markdown(
         for mean in ("macro", "weighted"):
             triple = (number(row[f"{name}_{mean}"]) for name in ("precision", "recall", "f1"))
             cells[f"{mean} P / R / F1"] = " / ".join(triple)
-        cells |= {header: _cell(row, measure) for header, measure in SCORES.items()}
+        shown = {**SCORES, **ADJUSTED}
+        cells |= {head: _cell(row, shown[head]) for head in columns if head in shown}
         lines.append([cells[column] for column in columns])
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"{text}\n\n{note}\n" if note else f"{text}\n"
@@ -116,16 +129,18 @@ def describe_run(
     Parameters
     ----------
     details : mapping
-        Model to set to details; the classes are those of the first model on the study.
+        Model to set to details; the classes are those of the first model on the first set that is
+        scored.
     pairs : sequence of mapping
         As from `lesions.evaluation.comparison.compare_pairs`.
     settings : mapping
         All settings of params.yaml.
     """
     study, of_model = settings["sets"]["study"], next(iter(details.values()))
-    first = of_model["study"]
+    scored = keep_scored(of_model)
+    first = next(iter(scored.values()))
     units = [first["bootstrap"]["unit"]]
-    for name, found in of_model.items():
+    for name, found in scored.items():
         if found["bootstrap"]["unit"] != units[0]:
             units.append(f"on {name} by {found['bootstrap']['unit']}")
     backbones = {f"features/{name}": b["weights"] for name, b in settings["backbones"].items()}
@@ -138,7 +153,9 @@ def describe_run(
         f"Profile {settings['profile']}, split by {study['split']['by']}.",
         f"Brackets: {100 * settings['evaluate']['confidence']:g} % bootstrap CI, resampled by "
         f"{'; '.join(units)}.",
-        captions.describe_lesion_ids(first),
+        describe_scored(of_model),
+        captions.describe_lesion_ids(of_model["study"]),
+        describe_decision(first),
         describe_baseline(first["classes"]),
         describe_differences(pairs) if pairs else "",
         f"Models on a backbone with random weights: {', '.join(random)}." if random else "",
@@ -146,6 +163,33 @@ def describe_run(
         captions.DISCLAIMER,
     ]
     return " ".join(filter(None, sentences))
+
+
+def describe_scored(of_model: Mapping[str, Mapping]) -> str:
+    """Write on what else than the test images of all sets a model is scored; or nothing.
+
+    `of_model` is set to details.
+    """
+    texts = [VALIDATION] if of_model["study"].get("partition") == "val" else []
+    unscored = {
+        name: found for name, found in of_model.items() if name not in keep_scored(of_model)
+    }
+    return " ".join(texts + [f"{name}: {found['says']}" for name, found in unscored.items()])
+
+
+def describe_decision(found: Mapping) -> str:
+    """Write what the prior-adjusted scores are; nothing if the rule is plain.
+
+    `found` are details of a scored set.
+    """
+    if not keep_adjusted(found):
+        return ""
+    text = (
+        "All scores are of the plain rule, which predicts the most probable class, except those "
+        "called prior-adjusted: for those, each probability is divided by its class's share of the "
+        "training images, raised to a power that was chosen on validation images"
+    )
+    return text + (", which are these." if found["partition"] == "val" else ".")
 
 
 def describe_baseline(classes: Mapping[str, Mapping]) -> str:
@@ -191,12 +235,41 @@ def render_template(
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
     ours += (name_network, keeps_random_weights)
-    filters = (*ours, describe_baseline, describe_differences, *filters)
+    filters = (
+        *ours,
+        describe_baseline,
+        describe_decision,
+        keep_adjusted,
+        describe_differences,
+        *filters,
+    )
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters["count"] = "{:,}".format
-    details = {model: sets["study"] for model, sets in inputs["details"].items()}
-    content |= {"inputs": inputs, "details": details, "models": list(details)}
+    content |= {"inputs": inputs, "models": list(inputs["details"]), **_pick(inputs["details"])}
     return environment.from_string(template).render(content, captions=captions)
+
+
+def _pick(details):
+    """Return what templates show of the details of all models.
+
+    `scored`, model to scored set to details; `main`, the first of these sets: the study, or where
+    it has no test images the first set that is tested on; `details`, model to those of `main`;
+    `images`, what they are of, such as "test images"; `study_details`, for the study's metadata.
+    """
+    scored = {model: keep_scored(sets) for model, sets in details.items()}
+    first = next(iter(details))
+    main = next(iter(scored[first]))
+    of_main = {model: sets[main] for model, sets in scored.items()}
+    images = f"{PARTITION_NAMES[of_main[first]['partition']]} images"
+    return {
+        "scored": scored,
+        "main": main,
+        "details": of_main,
+        "images": images if main == "study" else f"{images} of {main}",
+        "partition": of_main[first]["partition"],
+        "study_details": details[first]["study"],
+        "which_scored": describe_scored(details[first]),
+    }
 
 
 def _cell(row, measure):

@@ -63,6 +63,11 @@ def partition_images(
         return labels[["image_id"]].assign(partition="test")
     if by == "column":
         partition = _read_column(labels, column)
+        if not (partition == "test").any():
+            raise ValueError(
+                f"Column {column!r} of the metadata makes no image a test image; change "
+                "sets.study.split in params.yaml"
+            )
     else:
         units, strata = _find_units(labels, groups, by)
         first = units.drop_duplicates()
@@ -188,8 +193,6 @@ def _read_column(labels: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def _check_classes(labels: pd.DataFrame, partitions: pd.DataFrame, codes: Sequence[str]) -> None:
-    if not (partitions["partition"] == "test").any():
-        raise ValueError("The split has no test images; change sets.study.split in params.yaml")
     train = labels.loc[partitions["partition"] == "train", "dx"]
     absent = [dx for dx in codes if dx not in set(train)]
     if absent:

@@ -150,10 +150,11 @@ def test_the_stage_writes_the_same_bytes_twice(tmp_path, monkeypatch):
     known.drop(columns=["lesion_id", "group"]).to_csv(tmp_path / "predictions.csv", index=False)
     known[["image_id", "lesion_id"]].to_csv(tmp_path / "labels.csv", index=False)
     known[["image_id", "group"]].to_csv(tmp_path / "groups.csv", index=False)
+    known[["image_id", "partition"]].to_csv(tmp_path / "partitions.csv", index=False)
     written = []
     for name in ("once", "twice"):
         argv = ["calibrate.py"]
-        for flag in ("predictions", "labels", "groups"):
+        for flag in ("predictions", "labels", "groups", "partitions"):
             argv += [f"--{flag}", str(tmp_path / f"{flag}.csv")]
         argv += ["--calibration", str(tmp_path / name / "cnn.json")]
         monkeypatch.setattr(sys, "argv", argv)
@@ -161,3 +162,4 @@ def test_the_stage_writes_the_same_bytes_twice(tmp_path, monkeypatch):
         written.append((tmp_path / name / "cnn.json").read_text(encoding="utf-8"))
     assert written[0] == written[1]
     assert json.loads(written[0])["conformal"]["n_images"] == 40
+    assert json.loads(written[0])["decision"] == {"rule": "plain", "exponent": 0.0}
