@@ -60,7 +60,7 @@ def test_a_demonstrations_card_first_says_that_its_scores_mean_nothing(study, se
     ],
 )
 def test_the_card_of_ham10000_names_its_sites_and_whose_skin_it_shows(study, settings, source):
-    settings["sets"]["study"]["source"], settings["profile"] = source, "ham10000"
+    settings["sets"]["study"]["source"], settings["profile"] = source, "recommended"
     card = render(TEMPLATE, study, settings=settings)
     for words in ("Vienna", "Queensland", "have no skin type", "mostly light skin"):
         assert words in card
