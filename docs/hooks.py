@@ -59,6 +59,22 @@ MEANINGS = {
     "models.<name>.pooling": "of the last feature maps",
     "models.<name>.trainable": "of the backbone: nothing, its last n layers with weights, all",
     "models.<name>.blocks": "in each stage, of two convolutions",
+    "models.<name>.augment": "how training images are changed in every epoch",
+    "models.<name>.loss": "what is minimised",
+    "models.<name>.focal_gamma": "of `loss: focal`; 0: cross-entropy",
+    "models.<name>.class_balanced_beta": "of `loss: class_balanced`",
+    "models.<name>.logit_adjustment": "of `loss: logit_adjusted`; 0: cross-entropy",
+    "models.<name>.class_weights": "by the number of training rows, or its square root",
+    "models.<name>.label_smoothing": "share of each target that is spread over all classes",
+    "models.<name>.learning_rate": "Adam's; with `weight_decay` AdamW's",
+    "models.<name>.backbone_learning_rate": "of the pretrained part; `null`: `learning_rate`",
+    "models.<name>.schedule": "of the learning rate; `cosine` falls to 0 at the end",
+    "models.<name>.warmup_epochs": "in which the learning rate rises from 0",
+    "models.<name>.weight_decay": "decoupled; `0.0`: none",
+    "models.<name>.clip_norm": "largest norm of all gradients together; `null`: no limit",
+    "models.<name>.ema_momentum": "of the averaged weights, which are kept; `null`: none",
+    "models.<name>.precision": "`mixed_bfloat16`: for GPUs and CPUs with fast bfloat16",
+    "models.<name>.patience": "epochs after the best one before training stops; `null`: all",
     "models.<name>.batch_size": "rows in a training step",
     "models.<name>.epochs": "at most, see `keep_epoch`",
     "models.<name>.keep_epoch": "lowest `val_loss`, highest `val_accuracy`, or the last epoch",
@@ -135,7 +151,9 @@ def _table(fields: dict, path: str, demo: list[dict]) -> str:
         where = f"{path}.{key}".lstrip(".")
         meaning = _resolve(field).get("description", comments.get(where, ""))
         shown = dict.fromkeys(_yaml(entry[key]) for entry in demo if key in entry)
-        cells = f"`{key}`", _values(field), ", ".join(shown), MEANINGS.get(where, meaning)
+        default = f"; default {_yaml(field['default'])}" if "default" in field else ""
+        values = f"{_values(field)}{default}"
+        cells = f"`{key}`", values, ", ".join(shown), MEANINGS.get(where, meaning)
         rows.append("| " + " | ".join(cell.replace(" | ", "; ") for cell in cells) + " |")
     return "\n".join(rows)
 
@@ -155,7 +173,7 @@ def _values(field: dict) -> str:
     bounds = [f"{sign}\N{NO-BREAK SPACE}{n:,}" for sign, n in found.items() if n != MAX_COUNT]
     pattern = [f"that matches `{field['pattern']}`"] if "pattern" in field else []
     kind = kinds.get(field["type"], field["type"])
-    return " ".join([kind, ", ".join(bounds + pattern)]).strip().replace("|", "&#124;")
+    return " ".join([kind, ", ".join(bounds + pattern)]).strip()
 
 
 def _choices(field: dict) -> list:
