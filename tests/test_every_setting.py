@@ -13,12 +13,18 @@ import yaml
 from cloned import ROOT
 from dvc.repo import Repo
 
+from lesions.config.models import Training
+
 # One backbone, one model with the settings of all architectures, and two sets.
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 PARAMS["sets"]["elsewhere"] = copy.deepcopy(PARAMS["sets"]["study"])
 PARAMS["backbones"] = {"vgg16": PARAMS["backbones"]["vgg16"]}
 PARAMS["backbones"]["vgg16"] |= {"version": 0}
-PARAMS["models"] = {"vgg16": PARAMS["models"]["cnn"] | PARAMS["models"]["vgg16"]}
+MODELS = PARAMS["models"]
+MERGED = MODELS["cnn"] | MODELS["efficientnet_lite0"] | MODELS["vgg16"]
+FIELDS = Training.model_fields.items()
+DEFAULTS = {name: field.default for name, field in FIELDS if not field.is_required()}
+PARAMS["models"] = {"vgg16": DEFAULTS | MERGED}
 PARAMS["models"]["vgg16"] |= {"weights": "random", "weights_sha256": None, "network": "VGG16"}
 PARAMS["models"]["vgg16"] |= {"version": 0, "preprocessing": "unit", "pooling": "average"}
 PARAMS["models"]["vgg16"] |= {"trainable": "head", "blocks": 2}

@@ -55,6 +55,11 @@ class Training(Section):
             raise ValueError(
                 "loss: class_balanced weighs the classes itself; set class_weights: none"
             )
+        if self.backbone_learning_rate is not None and getattr(self, "trainable", "head") == "head":
+            raise ValueError(
+                "backbone_learning_rate is set, and no pretrained part is trained; set it to null, "
+                "or trainable: all in an architecture that has one"
+            )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs ({self.warmup_epochs}) must be fewer than epochs ({self.epochs})"
