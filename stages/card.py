@@ -13,7 +13,7 @@ def main():
     params = read_params()
     inputs = read_inputs(paths, models=params.models, sets=params.sets)
     template = paths.template.read_text(encoding="utf-8")
-    card = render(template, inputs, settings=params.model_dump())
+    card = render(template, inputs, settings=params.shown_settings())
     paths.card.write_text(card, encoding="utf-8")
 
 

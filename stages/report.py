@@ -21,7 +21,7 @@ def main():
     page = render(
         paths.template.read_text(encoding="utf-8"),
         inputs,
-        settings=params.model_dump(),
+        settings=params.shown_settings(),
         fingerprints={file.as_posix(): fingerprint(file) for file in predictions},
     )
     paths.report.write_text(page, encoding="utf-8")

@@ -105,7 +105,7 @@ def study(tmp_path_factory):
 
 
 def test_all_stages_run_once_and_not_again(study):
-    assert study.n_stages == 23
+    assert study.n_stages == 24
     assert study.run() == []
 
 

@@ -567,9 +567,9 @@ def test_a_backbone_that_no_model_reads_is_refused(refuse):
 @pytest.mark.parametrize("section", ["backbones", "models"])
 def test_images_are_never_enlarged(refuse, section):
     name = {"backbones": "vgg16", "models": "cnn"}[section]
-    message = refuse(setting((section, name, "input_pixels"), 64))
+    message = refuse(setting((section, name, "input_pixels"), 128))
     assert (
-        f"  {section}.{name}.input_pixels is 64, and images are stored at resize.pixels = 32; lower"
+        f"  {section}.{name}.input_pixels is 128, and images are stored at resize.pixels = 64; lower"
     ) in message
 
 

@@ -92,6 +92,11 @@ class Params(Section):
     evaluate: Evaluate
     repeat: Repeat
 
+    def shown_settings(self) -> dict:
+        """Return all settings but those of models that have their default, for reports."""
+        models = {name: m.model_dump(exclude_defaults=True) for name, m in self.models.items()}
+        return self.model_dump() | {"models": models}
+
     @field_validator("sets", "backbones", "models")
     @classmethod
     def _sort(cls, entries: dict) -> dict:
