@@ -569,7 +569,7 @@ def test_images_are_never_enlarged(refuse, section):
     name = {"backbones": "vgg16", "models": "cnn"}[section]
     message = refuse(setting((section, name, "input_pixels"), 128))
     assert (
-        f"  {section}.{name}.input_pixels is 128, and images are stored at resize.pixels = 64; lower"
+        f"  {section}.{name}.input_pixels is 128, and images are stored at resize.pixels = 64; "
     ) in message
 
 

@@ -327,7 +327,9 @@ UNSAFE = re.compile(
 def test_no_module_of_the_project_unpickles():
     assert len(MODULES) > 90
     codes = {file: COMMENT.sub("", file.read_text(encoding="utf-8")) for file in MODULES}
-    assert [file for file, code in codes.items() if UNSAFE.search(code)] == []
+    # Weights in torch's format are a pickle; tests/networks/test_torch_weights.py tries others.
+    restricted = ROOT / "src/lesions/networks/torch_weights.py"
+    assert [file for file, code in codes.items() if UNSAFE.search(code)] == [restricted]
 
 
 def test_the_pattern_finds_what_unpickles():

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lesions.config import Params, ParamsError, load_yaml, parse_params
+from lesions.config.models import Training
 
 # Sets of the kinds that params.yaml has no example of.
 OTHER_SOURCES = """
@@ -26,6 +27,20 @@ downloaded:
   extra_images: refuse
 small: {kind: medmnist, path: data/small}
 """
+# Architectures that params.yaml has no example of.
+PRETRAINED = """
+{weights: imagenet, weights_sha256: null, input_pixels: 32, preprocessing: imagenet,
+ pooling: average}
+"""
+OTHER_MODELS = """
+small: {architecture: residual, inputs: images.npy, input_pixels: 32, filters: [8], blocks: 1,
+        dropout: 0.0}
+tuned: {architecture: applications, inputs: images.npy, network: VGG16, trainable: last_2,
+        dense_units: [], dropout: 0.0}
+on_lite: {architecture: dense, inputs: features/lite, standardize_features: true, dense_units: [],
+          dropout: 0.0}
+"""
+LEARNING = {"rows": "train", "learning_rate": 0.1, "batch_size": 8, "epochs": 2}
 GOOD = load_yaml((ROOT / "params.yaml").read_text(encoding="utf-8"))
 GOOD["sets"] |= {
     name: {"source": source, "split": {"by": "none"}}
@@ -36,6 +51,15 @@ for entry in GOOD["sets"].values():
     entry["source"] |= {"map": {}, "exclude": []}
     if entry["source"]["kind"] in ("folder", "url"):
         entry["source"] |= {"layout": "auto", "columns": {}}
+GOOD["backbones"]["lite"] = {"architecture": "efficientnet_lite", "version": 1}
+GOOD["backbones"]["lite"] |= load_yaml(PRETRAINED)
+for name, entry in load_yaml(OTHER_MODELS).items():
+    GOOD["models"][name] = entry | LEARNING | {"keep_epoch": "last"}
+GOOD["models"]["tuned"] |= load_yaml(PRETRAINED)
+FIELDS = Training.model_fields.items()
+for name, entry in GOOD["models"].items():
+    defaults = {key: field.default for key, field in FIELDS if not field.is_required()}
+    GOOD["models"][name] = defaults | entry
 BY_COLUMN = copy.deepcopy(GOOD)
 BY_COLUMN["sets"]["study"]["split"] = {"by": "column", "column": "partition"}
 SCHEMA = Params.model_json_schema()

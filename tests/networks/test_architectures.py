@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+from made_up_training import training_settings
 
 from lesions.networks import cnn, dense, load_build, residual
 from lesions.networks.backend import keras
@@ -174,13 +175,10 @@ def test_a_residual_network_learns_at_any_size(pixels, tmp_path):
         photographs(7, pixels).__getitem__,
         np.arange(7),
         validation=None,
-        learning_rate=0.01,
-        batch_size=7,
-        epochs=40,
-        keep_epoch="last",
         seed=1,
         checkpoint=tmp_path / "checkpoint.npz",
         on_epoch=lambda history: losses.append(history["loss"].iloc[-1]),
+        **training_settings(learning_rate=0.01, batch_size=7, epochs=40),
     )
     assert losses[-1] < losses[0] / 2
 

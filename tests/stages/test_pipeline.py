@@ -31,7 +31,7 @@ def reproduced(clone):
 
 def test_one_command_runs_every_stage_once(reproduced):
     _, ran = reproduced
-    expected = ["explore", "balance", "features@vgg16", "compare", "report", "card"]
+    expected = ["explore", "balance", "augment", "features@vgg16", "compare", "report", "card"]
     expected += [f"{stage}@study" for stage in SET_STAGES]
     expected += [f"{stage}@{model}" for stage in MODEL_STAGES for model in MODELS]
     expected += [f"{stage}@{model}-study" for stage in MATRIX_STAGES for model in MODELS]

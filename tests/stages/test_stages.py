@@ -50,11 +50,11 @@ def test_a_folder_of_photographs_becomes_labels_images_partitions_and_mixing(
     images = np.load(made / "images.npy")
     partitions = pd.read_csv(made / "partitions.csv")
     pd.testing.assert_frame_equal(labels[metadata.columns], metadata)
-    assert images.shape == (len(metadata), 32, 32, 3)
+    assert images.shape == (len(metadata), 64, 64, 3)
     assert partitions["image_id"].tolist() == metadata["image_id"].tolist()
     # Row 4 of the array is the photograph of row 4 of the labels.
     bgr = cv2.imread(str(made / "raw" / labels["image_path"][4]))
-    assert (images[4] == cv2.resize(bgr, (32, 32))[:, :, ::-1]).all()
+    assert (images[4] == cv2.resize(bgr, (64, 64))[:, :, ::-1]).all()
     counts = pd.read_csv("plots/balance.csv").query("rows == 'train'").set_index("dx")["n_images"]
     trained = labels["dx"][partitions["partition"] == "train"]
     assert counts.to_dict() == trained.value_counts().to_dict()
@@ -70,12 +70,12 @@ def test_the_photographs_in_data_raw_are_hard_links_to_the_users_own(
 
 
 def test_a_square_crop_comes_before_resizing(small_world, run_until_balance):
-    settings = {"pixels": 40, "crop": "square", "interpolation": "area", "decode": "full"}
+    settings = {"pixels": 80, "crop": "square", "interpolation": "area", "decode": "full"}
     made = run_until_balance(small_world, resize=settings, balance={"method": "random"})
     labels = pd.read_csv(made / "labels.csv")
     bgr = cv2.imread(str(made / "raw" / labels["image_path"][0]))
     # 600 × 450: the central square leaves out (600 - 450) / 2 = 75 columns on either side.
-    square = cv2.resize(bgr[:, 75:525], (40, 40), interpolation=cv2.INTER_AREA)
+    square = cv2.resize(bgr[:, 75:525], (80, 80), interpolation=cv2.INTER_AREA)
     assert (np.load(made / "images.npy")[0] == square[:, :, ::-1]).all()
 
 
@@ -104,12 +104,12 @@ def test_seventy_original_photographs_go_through(run_until_balance, shared):
     assert audit["sensitivity"] is None
 
 
-@pytest.mark.parametrize("stage", ["balance", "features", "predict"])
+@pytest.mark.parametrize("stage", ["augment", "balance", "features", "predict"])
 def test_a_stage_reads_images_only_of_the_size_in_the_settings(stage):
     """`train` does so through `open_inputs`."""
     for name, body in STAGES.items():
         if any("/images.npy" in dep for dep in body.get("do", body)["deps"]):
-            assert name in ("balance", "features", "predict")
+            assert name in ("augment", "balance", "features", "predict")
     text = (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
     assert "open_images(paths.images, pixels=params.resize.pixels)" in text
     assert "np.load(paths.images" not in text
@@ -118,9 +118,9 @@ def test_a_stage_reads_images_only_of_the_size_in_the_settings(stage):
 def test_a_stage_stops_at_images_of_another_size(small_world, run_until_balance):
     run_until_balance(small_world, balance={"method": "random"})
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    params["resize"]["pixels"] = 64
+    params["resize"]["pixels"] = 96
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     with pytest.raises(
-        ValueError, match=r"images of 32 × 32 × 3, but resize\.pixels is 64; delete"
+        ValueError, match=r"images of 64 × 64 × 3, but resize\.pixels is 96; delete"
     ):
         runpy.run_path(str(ROOT / "stages/balance.py"), run_name="__main__")
