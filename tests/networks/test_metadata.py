@@ -203,8 +203,9 @@ def test_the_same_seed_gives_the_same_network():
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_the_copy_that_is_trained_computes_the_same(precision):
-    network = add_metadata(make_cnn(), 6)
+@pytest.mark.parametrize("architecture", ["cnn", "efficientnet_lite"])
+def test_the_copy_that_is_trained_computes_the_same(architecture, precision):
+    network = add_metadata(ARCHITECTURES[architecture](), 6)
     copy = copy_for_training(network, precision)
     assert copy is not network
     tolerance = 1e-5 if precision == "float32" else 0.03
