@@ -51,6 +51,7 @@ MEANINGS = {
     "backbones.<name>.pooling": "of the last feature maps",
     "models.<name>.architecture": "file in `src/lesions/networks/`",
     "models.<name>.inputs": "file or folder in `data/sets/study/`",
+    "models.<name>.metadata": "of the lesion, read beside its image; none, unless they are listed",
     "models.<name>.network": "its name in `keras.applications`",
     "models.<name>.version": "EfficientNet-Lite0, 1 or 2",
     "models.<name>.weights": "`imagenet`, `random` or the path of a file",

@@ -9,6 +9,8 @@ import pandas as pd
 
 from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras
+from lesions.networks.layers import add_metadata
+from lesions.networks.metadata import choose_encoding, encode_metadata
 from lesions.networks.saving import save_network
 from lesions.sampling.mixing import load_mixing
 from lesions.training.checkpoint import training_key
@@ -24,18 +26,24 @@ def main():
     model = params.models[paths.name]
     configure_tensorflow(seed=params.seed, threads=params.threads)
     mixing, mixed_labels = load_mixing(paths.mixing)
+    labels = pd.read_csv(paths.labels)
+    partition = pd.read_csv(paths.partitions)["partition"].to_numpy()
+    encoding = choose_encoding(labels[partition == "train"], model.metadata)
+    metadata = encode_metadata(labels, encoding)
     inputs = open_inputs(
         paths.inputs,
         mixing=mixing,
         mixed_labels=mixed_labels,
-        labels=pd.read_csv(paths.labels)["label"].to_numpy(),
-        partition=pd.read_csv(paths.partitions)["partition"].to_numpy(),
+        labels=labels["label"].to_numpy(),
+        metadata=metadata,
+        partition=partition,
         rows=model.rows,
         image_pixels=params.resize.pixels,
     )
     codes, network_settings = params.classes.codes, model.network_settings()
     build = load_build(model.architecture, network_settings)
     network = build(inputs.rows, len(codes), **network_settings)
+    network = add_metadata(network, metadata.shape[1])
 
     settings = (
         f"{params.seed} {params.threads} {codes} {model.model_dump_json()} {keras.__version__}"
@@ -54,7 +62,8 @@ def main():
         seed=params.seed,
         **model.training_settings(),
     )
-    save_network(inputs.end_to_end(network), paths.model, trained_on=describe_machine())
+    facts = {"trained_on": describe_machine(), "encoding": encoding}
+    save_network(inputs.end_to_end(network), paths.model, **facts)
     shutil.rmtree(paths.checkpoint)
 
 

@@ -537,6 +537,40 @@ def test_a_fine_tuned_network_reads_photographs(refuse):
     assert "  models.cnn.inputs: Input should be 'images.npy'" in message
 
 
+METADATA = ("models", "cnn", "metadata")
+
+
+@pytest.mark.parametrize("columns", [[], ["sex"], ["localization", "age", "sex"]])
+def test_a_model_may_read_metadata_beside_images(columns):
+    assert accept(setting(METADATA, columns)).models["cnn"].metadata == columns
+    assert accept(fine_tuned("applications", metadata=columns)).models["cnn"].metadata == columns
+    assert accept(lambda params: None).models["cnn"].metadata == []
+
+
+def test_how_a_diagnosis_was_confirmed_is_never_an_input(refuse):
+    message = refuse(setting(METADATA, ["age", "dx_type"]))
+    assert "  models.cnn.metadata.1: dx_type says how the diagnosis was confirmed, which is" in (
+        message
+    )
+    for other in ("dx", "lesion_id", 3):
+        message = refuse(setting(METADATA, [other]))
+        assert "  models.cnn.metadata.0: Input should be 'age', 'sex' or 'localization'" in message
+    assert "metadata: sex is listed 2 times" in refuse(setting(METADATA, ["sex", "age", "sex"]))
+
+
+def test_metadata_are_read_beside_images_alone(refuse):
+    message = refuse(setting(("models", "vgg16", "metadata"), ["age"]))
+    assert "models.vgg16: metadata is read beside images, and inputs are features/vgg16;" in message
+
+
+@pytest.mark.parametrize("augment", ["mixup", "cutmix"])
+def test_images_that_are_mixed_in_a_batch_have_no_metadata(refuse, augment):
+    def change(params):
+        params["models"]["cnn"] |= {"augment": augment, "metadata": ["age"]}
+
+    assert f"models.cnn: augment: {augment} mixes images, and would leave" in refuse(change)
+
+
 def test_efficientnet_lite_has_the_versions_0_to_2(refuse):
     assert "  models.cnn.version: " in refuse(fine_tuned("efficientnet_lite", version=3))
 

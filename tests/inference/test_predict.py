@@ -5,6 +5,7 @@ from made_up import CODES
 
 from lesions.inference.predict import predict_images
 from lesions.networks.backend import keras
+from lesions.networks.layers import add_metadata
 
 COLUMNS = ["p_akiec", "p_bcc", "p_bkl", "p_df", "p_mel", "p_nv", "p_vasc"]
 
@@ -98,3 +99,57 @@ def test_without_it_an_image_is_predicted_as_it_is(network):
     expected = network.predict_on_batch(photographs().astype(np.float32))
     found = predict_images(network, photographs(), codes=CODES, tta="none")
     assert (found.to_numpy() == expected).all()
+
+
+# Metadata
+
+
+@pytest.fixture(scope="module")
+def network_on_metadata(network):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((4, 4, 3), name="pixels")
+    values = inputs
+    for layer in network.layers:
+        values = type(layer).from_config(layer.get_config())(values)
+    return add_metadata(keras.Model(inputs, values), 5)
+
+
+def known(n=11):
+    return np.random.default_rng(1).uniform(0, 1, (n, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("tta", ["none", "dihedral"])
+def test_metadata_are_read_with_their_image(network_on_metadata, tta):
+    together = predict_images(
+        network_on_metadata, photographs(), codes=CODES, metadata=known(), tta=tta, batch_size=4
+    )
+    for row in (0, 7, 10):  # the first, one in the middle, one in the last batch
+        alone = predict_images(
+            network_on_metadata,
+            photographs()[[row]],
+            codes=CODES,
+            metadata=known()[[row]],
+            tta=tta,
+        )
+        np.testing.assert_allclose(alone.iloc[0], together.iloc[row], rtol=1e-5)
+    without = predict_images(network_on_metadata, photographs(), codes=CODES, tta=tta)
+    assert np.abs(together - without).to_numpy().max() > 0.01
+
+
+def test_without_metadata_nothing_is_known(network_on_metadata):
+    blank = np.zeros((11, 5), np.float32)
+    found = predict_images(network_on_metadata, photographs(), codes=CODES)
+    expected = predict_images(network_on_metadata, photographs(), codes=CODES, metadata=blank)
+    pd.testing.assert_frame_equal(found, expected)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+
+
+def test_metadata_that_another_network_reads_are_refused(network, network_on_metadata):
+    message = r"are 11 rows of 4 values, and the network reads 5 values for each of 11 images; enc"
+    with pytest.raises(ValueError, match=message):
+        predict_images(network_on_metadata, photographs(), codes=CODES, metadata=known()[:, :4])
+    with pytest.raises(ValueError, match="are 10 rows of 5 values, and the network reads 5"):
+        predict_images(network_on_metadata, photographs(), codes=CODES, metadata=known(10))
+    with pytest.raises(ValueError, match="are 11 rows of 5 values, and the network reads 0"):
+        predict_images(network, photographs(), codes=CODES, metadata=known())
+    predict_images(network, photographs(), codes=CODES, metadata=np.empty((11, 0)))

@@ -50,6 +50,16 @@ def test_a_demonstrations_card_first_says_that_its_scores_mean_nothing(study, se
     assert "480 synthetic photographs of" in card
 
 
+def test_a_card_says_which_models_read_metadata(study, settings):
+    assert "metadata:" not in render(TEMPLATE, study, settings=settings)
+    settings["models"]["cnn"]["metadata"] = ["age", "sex"]
+    settings["models"]["vgg16"]["metadata"] = []
+    card = render(TEMPLATE, study, settings=settings)
+    assert "\ncnn also reads metadata: age and sex. It also predicts where they are miss" in card
+    assert "vgg16 also" not in card
+    assert not any("age, sex" in cell for row in table_below(card, "Model details") for cell in row)
+
+
 @pytest.mark.parametrize(
     "source",
     [

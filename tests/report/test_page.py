@@ -105,6 +105,15 @@ def test_a_model_that_predicts_one_diagnosis_only_is_marked(inputs, page):
     assert "cnn (predicts" not in words
 
 
+def test_a_model_that_reads_metadata_is_named(inputs, page):
+    assert "reads metadata" not in page.words
+    models = make_settings()["models"]
+    models["cnn"]["metadata"] = ["age", "localization"]
+    words = Page(draw_page(inputs, models=models)).words
+    assert "cnn also reads metadata: age and localization. It also predicts where they" in words
+    assert "vgg16 also" not in words
+
+
 def test_nothing_is_fetched(html, page):
     named = [*page.all("*", "src"), *page.all("link", "href")]
     assert all(value.startswith("data:") for value in named)

@@ -5,6 +5,7 @@ from lesions.networks.backend import keras
 from lesions.training import augmentation
 from lesions.training.augmentation import (
     POLICIES,
+    blank_rows,
     change_images,
     make_mixing,
     mix_images,
@@ -138,3 +139,17 @@ def test_all_policies_are_shown_on_the_same_images_and_the_same_at_every_call():
     for policy in POLICIES:
         assert first[policy].dtype == np.uint8
         np.testing.assert_array_equal(first[policy], again[policy])
+
+
+def test_three_rows_of_metadata_in_ten_are_blanked_as_a_whole():
+    metadata = np.random.default_rng(0).uniform(1, 2, (1000, 4)).astype(np.float32)
+    before = metadata.copy()
+    blanked = blank_rows(metadata, np.random.default_rng(1))
+    assert blanked.dtype == np.float32
+    is_blank = (blanked == 0).all(axis=1)
+    # Binomial: 300 expected, standard deviation sqrt(1000 * 0.3 * 0.7) = 14.5, four of them 58.
+    assert 300 - 58 < is_blank.sum() < 300 + 58
+    np.testing.assert_array_equal(blanked[~is_blank], metadata[~is_blank])
+    np.testing.assert_array_equal(metadata, before)
+    np.testing.assert_array_equal(blank_rows(metadata, np.random.default_rng(1)), blanked)
+    assert not np.array_equal(blank_rows(metadata, np.random.default_rng(2)), blanked)

@@ -14,6 +14,8 @@ MIXING = sparse.csr_matrix(
     np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.75, 0, 0.25], [0, 0.5, 0.5]])
 )
 MIXED_LABELS = np.uint8([5, 2, 5, 5, 2])
+NO_METADATA = np.empty((6, 0), np.float32)
+METADATA = np.float32([[1.2, 1], [0, 0], [0, 0], [9, 9], [-0.4, 1], [9, 9]])  # age, age known
 
 
 @pytest.fixture
@@ -34,12 +36,21 @@ def features(tmp_path):
     return folder
 
 
-def open_(path, *, rows="resampled", partition=PARTITION, mixing=MIXING, image_pixels=8):
+def open_(
+    path,
+    *,
+    rows="resampled",
+    metadata=NO_METADATA,
+    partition=PARTITION,
+    mixing=MIXING,
+    image_pixels=8,
+):
     return open_inputs(
         path,
         mixing=mixing,
         mixed_labels=MIXED_LABELS,
         labels=LABELS,
+        metadata=metadata,
         partition=partition,
         rows=rows,
         image_pixels=image_pixels,
@@ -61,6 +72,28 @@ def test_without_resampling_the_rows_are_the_training_images(images):
     inputs = open_(images, rows="train")
     assert inputs.labels.tolist() == [5, 2, 5]
     np.testing.assert_array_equal(inputs.read(np.arange(3)), IMAGES[[0, 2, 4]])
+
+
+def test_metadata_of_resampled_images_are_means_of_their_parents(images):
+    inputs, batch = open_(images, metadata=METADATA), np.array([3, 4, 1])
+    found = inputs.read(batch)
+    assert sorted(found) == ["metadata", "pixels"]
+    np.testing.assert_array_equal(found["pixels"], open_(images).read(batch))
+    # Row 3 is 3/4 of image 0 and 1/4 of image 4: 0.75 * 1.2 - 0.25 * 0.4 = 0.8. Row 4 is half of
+    # image 2, whose age is missing, and half of image 4: half an age, and half known.
+    np.testing.assert_allclose(found["metadata"], [[0.8, 1], [-0.2, 0.5], [0, 0]], rtol=1e-6)
+    assert found["metadata"].dtype == np.float32
+
+
+def test_metadata_stay_beside_their_images(images):
+    inputs = open_(images, metadata=METADATA, rows="train")
+    found = inputs.read(np.array([2, 0]))
+    np.testing.assert_array_equal(found["metadata"], METADATA[[4, 0]])
+    np.testing.assert_array_equal(found["pixels"], IMAGES[[4, 0]])
+    rows, _ = inputs.validation
+    np.testing.assert_array_equal(rows["metadata"], METADATA[[1]])
+    np.testing.assert_array_equal(rows["pixels"], IMAGES[[1]])
+    assert inputs.rows.shape[1:] == (8, 8, 3)
 
 
 def test_images_stay_in_their_file_and_have_the_shape_that_the_network_is_built_for(images):

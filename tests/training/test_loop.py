@@ -14,7 +14,11 @@ from made_up_training import training_settings
 from sklearn.metrics import accuracy_score, log_loss
 
 from lesions.networks.backend import configure_tensorflow, keras, tf
+from lesions.networks.layers import add_metadata
+from lesions.networks.saving import save_network
+from lesions.training import loop
 from lesions.training.loop import N_READ, train
+from lesions.training.step import take_rows
 
 N_TRAIN, EPOCHS = 26, 5
 
@@ -256,6 +260,117 @@ def test_a_layer_whose_state_cannot_be_saved_is_refused_before_the_first_epoch(
     message = f"has a state that a checkpoint cannot hold, .* differently: .*{named}"
     with pytest.raises(ValueError, match=message):
         run(tmp_path, build=build_with(layer), read=read)
+
+
+# Metadata beside images
+
+METADATA = np.random.default_rng(5).uniform(1, 2, (N_TRAIN, 3)).astype(np.float32)
+WITH_METADATA = {"pixels": INPUTS.repeat(3, axis=-1), "metadata": METADATA}
+VALIDATION_ROWS = {"pixels": VALIDATION[0].repeat(3, axis=-1), "metadata": METADATA[:14]}
+
+
+def build_with_metadata():
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((4, 4, 3), name="pixels")
+    values = keras.layers.Conv2D(3, 3, activation="relu")(inputs)
+    values = keras.layers.Flatten()(keras.layers.BatchNormalization()(values))
+    values = keras.layers.Dense(7, activation="softmax")(keras.layers.Dropout(0.4)(values))
+    return add_metadata(keras.Model(inputs, values), 3)
+
+
+def read_both(order):
+    return take_rows(WITH_METADATA, order)
+
+
+BOTH = {
+    "build": build_with_metadata,
+    "read": read_both,
+    "validation": (VALIDATION_ROWS, VALIDATION[1]),
+    "epochs": 4,
+}
+
+
+@pytest.mark.parametrize("augment", ["none", "dermatoscopy"])
+def test_a_training_with_metadata_that_dies_within_an_epoch_ends_with_the_same_bytes(
+    tmp_path, augment
+):
+    settings = BOTH | {"augment": augment}
+    expected = run(tmp_path / "unbroken", **settings)
+    n_read = []
+
+    def read_until_the_third_epoch(order):
+        n_read.append(len(order))
+        if sum(n_read) > 2 * N_TRAIN:
+            raise Stopped
+        return read_both(order)
+
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", **settings | {"read": read_until_the_third_epoch})
+    resumed = run(tmp_path / "stopped", **settings)
+    assert [len(history) for history in resumed[1]] == [2, 3, 4]
+    assert_same(resumed, expected)
+    for name, (network, *_) in {"a": expected, "b": resumed}.items():
+        save_network(network, tmp_path / f"{name}.keras")
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    other = run(tmp_path / "other", **settings | {"seed": 2})
+    assert other[1][-1]["loss"][0] != expected[1][-1]["loss"][0]
+
+
+def test_some_rows_are_trained_without_metadata_and_others_in_each_epoch(tmp_path, monkeypatch):
+    seen = {"fit": [], "score": []}
+
+    def record(compile_, rows):
+        def compile_and_record(*args, **words):
+            compiled = compile_(*args, **words)
+
+            def call(inputs, labels):
+                rows.append({name: values.numpy() for name, values in inputs.items()})
+                return compiled(inputs, labels)
+
+            call.get_concrete_function = compiled.get_concrete_function
+            return call
+
+        return compile_and_record
+
+    for name, rows in seen.items():
+        compile_ = getattr(loop, f"compile_{name}")
+        monkeypatch.setattr(loop, f"compile_{name}", record(compile_, rows))
+    run(tmp_path, **BOTH)
+    blanked = []
+    for epoch, rows in enumerate(seen["fit"]):
+        order = np.random.default_rng([1, epoch]).permutation(N_TRAIN)
+        np.testing.assert_array_equal(rows["pixels"], WITH_METADATA["pixels"][order])
+        is_blank = (rows["metadata"] == 0).all(axis=1)
+        np.testing.assert_array_equal(rows["metadata"][~is_blank], METADATA[order][~is_blank])
+        blanked.append(frozenset(order[is_blank].tolist()))
+    assert len(set(blanked)) == len(blanked) == 4
+    # Of 4 x 26 rows 31 are expected, with a standard deviation of sqrt(104 * 0.3 * 0.7) = 4.7.
+    assert 31 - 4 * 4.7 < sum(map(len, blanked)) < 31 + 4 * 4.7
+    # What chooses the epoch is scored with all that is known.
+    assert len(seen["score"]) == 4
+    for rows in seen["score"]:
+        np.testing.assert_array_equal(rows["metadata"], METADATA[:14])
+
+
+def test_the_network_learns_from_metadata_and_predicts_without(tmp_path):
+    """The metadata tell the label; the images tell nothing."""
+    rows = {
+        "pixels": np.zeros((N_TRAIN, 4, 4, 3), np.float32),
+        "metadata": np.eye(7, dtype=np.float32)[LABELS][:, :3],
+    }
+
+    def read(order):
+        return take_rows(rows, order)
+
+    changes = {"read": read, "validation": None, "keep_epoch": "last", "epochs": 60}
+    network, _, _ = run(tmp_path, **BOTH | changes)
+    probabilities = network.predict_on_batch(rows)
+    told = LABELS < 3
+    assert (probabilities.argmax(axis=1) == LABELS)[told].all()
+    # Without metadata it predicts the frequencies that rows without metadata had: no certainty.
+    blank = network.predict_on_batch(rows | {"metadata": np.zeros((N_TRAIN, 3), np.float32)})
+    assert blank.max() < probabilities[told].max(axis=1).min()
 
 
 # A second opinion

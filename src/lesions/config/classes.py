@@ -2,9 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from lesions.config.types import MAX_NAME_LENGTH, Section, refuse_ignored
+from lesions.config.types import MAX_NAME_LENGTH, Section, refuse_ignored, refuse_repeated
 
 # Words that pandas reads from a table as something else than text.
 NOT_TEXT = ("na", "nan", "null", "none", "true", "false", "inf", "infinity")
@@ -26,17 +26,11 @@ Code = Annotated[
 class Classes(Section):
     """Codes in the order of the labels; names and malignancy, which no training depends on."""
 
-    codes: Annotated[list[Code], Field(min_length=2, max_length=255)]
+    codes: Annotated[
+        list[Code], Field(min_length=2, max_length=255), AfterValidator(refuse_repeated)
+    ]
     names: dict[Code, Annotated[str, Field(min_length=1)]]
-    malignant: list[Code]
-
-    @field_validator("codes", "malignant")
-    @classmethod
-    def _refuse_repeated(cls, codes: list[str]) -> list[str]:
-        repeated = [code for code in codes if codes.count(code) > 1]
-        if repeated:
-            raise ValueError(f"{repeated[0]} is listed {codes.count(repeated[0])} times; keep one")
-        return codes
+    malignant: Annotated[list[Code], AfterValidator(refuse_repeated)]
 
     @model_validator(mode="after")
     def _names_are_of_the_codes(self) -> Self:

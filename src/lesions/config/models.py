@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lesions.config.backbones import ApplicationSettings, EfficientNetLiteSettings
-from lesions.config.types import Count, Pixels, Section, Share
+from lesions.config.types import Count, Metadata, Pixels, Section, Share
 
 Rate = Annotated[float, Field(gt=0, le=10)]
 LOSS_SETTINGS = ("loss", "focal_gamma", "class_balanced_beta", "logit_adjustment")
@@ -24,6 +24,7 @@ class Training(Section):
     architecture: str
     inputs: str
     rows: Literal["resampled", "train"]
+    metadata: Metadata = Field(default_factory=list)
     augment: Literal["none", "dihedral", "dermatoscopy", "mixup", "cutmix"] = "none"
     loss: Literal["cross_entropy", "focal", "class_balanced", "logit_adjusted"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
@@ -50,6 +51,16 @@ class Training(Section):
             raise ValueError(
                 f"augment: {self.augment} changes pixels, and inputs are {self.inputs}; set "
                 "augment: none, or inputs: images.npy with an architecture that takes them"
+            )
+        if self.metadata and self.inputs != "images.npy":
+            raise ValueError(
+                f"metadata is read beside images, and inputs are {self.inputs}; set metadata: [], "
+                "or inputs: images.npy with an architecture that takes them"
+            )
+        if self.metadata and self.augment in ("mixup", "cutmix"):
+            raise ValueError(
+                f"augment: {self.augment} mixes images, and would leave their metadata unmixed; "
+                "set augment: dermatoscopy, or metadata: []"
             )
         if self.loss == "class_balanced" and self.class_weights != "none":
             raise ValueError(

@@ -1,8 +1,8 @@
 """Types that settings share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_NAME_LENGTH = 40  # characters: two names share a file's name, and a table's row
 # DVC's run cache leaves keys of these names, at any depth of params.yaml, out of what it compares
@@ -23,6 +23,14 @@ def refuse_ignored(name: str) -> str:
             "name (treeverse/dvc #10296); choose another name"
         )
     return name
+
+
+def refuse_repeated(items: list[str]) -> list[str]:
+    """Return a list; raise ValueError if it has anything twice."""
+    repeated = [item for item in items if items.count(item) > 1]
+    if repeated:
+        raise ValueError(f"{repeated[0]} is listed {items.count(repeated[0])} times; keep one")
+    return items
 
 
 # DVC joins names with '-': a stage of `a` and `b-c` could not be told from one of `a-b` and `c`.
@@ -46,6 +54,20 @@ def _refuse_shell_characters(path: str) -> str:
 
 
 Path = Annotated[str, Field(min_length=1), AfterValidator(_refuse_shell_characters)]
+
+
+def _refuse_hindsight(column: object) -> object:
+    if column == "dx_type":
+        raise ValueError(
+            "dx_type says how the diagnosis was confirmed, which is not known before there is one; "
+            "choose from age, sex and localization"
+        )
+    return column
+
+
+# Columns of the metadata that a model may read.
+Column = Annotated[Literal["age", "sex", "localization"], BeforeValidator(_refuse_hindsight)]
+Metadata = Annotated[list[Column], AfterValidator(refuse_repeated)]
 
 
 class Section(BaseModel):

@@ -15,6 +15,7 @@ def predict_images(
     images: np.ndarray,
     *,
     codes: Sequence[str],
+    metadata: np.ndarray | None = None,
     tta: str = "none",
     batch_size: int = 128,
 ) -> pd.DataFrame:
@@ -23,11 +24,15 @@ def predict_images(
     Parameters
     ----------
     network
-        From RGB pixels 0–255 to probabilities `(n, n_classes)`.
+        From RGB pixels 0–255, or from these and metadata, to probabilities `(n, n_classes)`.
     images
         uint8 or float32 `(n_images, height, width, 3)`; may be a memory map.
     codes
         Of the classes, in the order of the network's outputs.
+    metadata
+        float32 `(n_images, n_values)`, as `lesions.networks.metadata.encode_metadata` returns them;
+        `None`: of no image is anything known. A network that reads pixels alone takes `None` or
+        no values.
     tta
         Test-time augmentation: the probabilities are the mean over the views of
         `lesions.inference.views.VIEWS`; `none`, those of the images as they are.
@@ -36,16 +41,43 @@ def predict_images(
     -------
     DataFrame
         `p_<code>` of each class, a row for each image; rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many rows of metadata, or values in a row, as are needed.
     """
-    batches = [
-        _predict_views(network, images[start : start + batch_size].astype(np.float32), tta)
-        for start in range(0, len(images), batch_size)
-    ]
+    metadata = _check_metadata(network, metadata, len(images))
+    batches = []
+    for start in range(0, len(images), batch_size):
+        rows = slice(start, start + batch_size)
+        pixels = images[rows].astype(np.float32)
+        batches.append(_predict_views(network, pixels, metadata[rows], tta))
     probabilities = np.concatenate(batches) if batches else np.empty((0, len(codes)))
     return pd.DataFrame(probabilities, columns=probability_columns(codes))
 
 
-def _predict_views(network, images, tta):
+def _check_metadata(network, metadata, n_images):
+    """Return the metadata; zeros if there are none, which encode that nothing is known."""
+    reads = len(network.inputs) > 1
+    shape = (n_images, network.input["metadata"].shape[1] if reads else 0)
+    if metadata is None:
+        return np.zeros(shape, np.float32)
+    if metadata.shape != shape:
+        raise ValueError(
+            f"The metadata are {metadata.shape[0]} rows of {metadata.shape[1]} values, and the "
+            f"network reads {shape[1]} values for each of {n_images} images; encode the rows of "
+            "these images with the network's own encoding (lesions.networks.saving.read_encoding)"
+        )
+    return metadata
+
+
+def _predict_views(network, images, metadata, tta):
     """Return the mean over the views, float64."""
-    probabilities = [network.predict_on_batch(view) for view in views(images, tta=tta)]
+    probabilities = [
+        network.predict_on_batch(
+            {"pixels": view, "metadata": metadata} if metadata.shape[1] else view
+        )
+        for view in views(images, tta=tta)
+    ]
     return np.mean(probabilities, axis=0, dtype=np.float64)

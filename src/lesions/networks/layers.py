@@ -1,6 +1,7 @@
-"""Layers that architectures share: pixel input, dense layers, probabilities."""
+"""Layers that architectures share: pixel input, dense layers, probabilities; joined networks."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -8,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from lesions.networks.backend import keras
 
 CHUNK_ROWS = 1024  # rows of features that are read at once
+METADATA_UNITS = 32  # of the dense layer on metadata, whose outputs join the features of an image
 
 
 def pixel_input(image_pixels: int, input_pixels: int):
@@ -85,3 +87,44 @@ def standardize(values, features: np.ndarray):
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Return the network of `head` on `backbone`; it shares the weights of both."""
     return keras.Model(backbone.input, head(backbone.output), name="lesions")
+
+
+def add_metadata(network: keras.Model, n_values: int) -> keras.Model:
+    """Return a network that also reads metadata, and shares the layers on pixels with `network`.
+
+    A dense ReLU layer on the metadata is concatenated with the features of the image, on which the
+    dense layers begin. These are made anew, with the same settings.
+
+    Parameters
+    ----------
+    network
+        From pixels to probabilities; ends in dense layers and dropout, such as `dense_layers`.
+    n_values
+        Of a row of metadata, as `lesions.networks.metadata.encode_metadata` returns it; 0: the
+        network is returned as it is.
+
+    Returns
+    -------
+    Model
+        From `pixels` and `metadata`, a dict, to probabilities.
+
+    Raises
+    ------
+    ValueError
+        If the network does not end in dense layers.
+    """
+    if not n_values:
+        return network
+    ends = (keras.layers.Dense, keras.layers.Dropout)
+    head = list(takewhile(lambda layer: isinstance(layer, ends), reversed(network.layers)))
+    if not head:
+        raise ValueError(
+            f"The network {network.name} must end in dense layers, where metadata can join; it "
+            f"ends in {type(network.layers[-1]).__name__}; end its build() in dense_layers()"
+        )
+    metadata = keras.Input((n_values,), dtype="float32", name="metadata")
+    values = keras.layers.Dense(METADATA_UNITS, activation="relu", name="metadata_units")(metadata)
+    values = keras.layers.Concatenate(name="features")([head[-1].input, values])
+    for layer in reversed(head):
+        values = type(layer).from_config(layer.get_config())(values)
+    return keras.Model({"pixels": network.input, "metadata": metadata}, values, name=network.name)

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesions.networks.backend import keras
@@ -12,7 +12,11 @@ DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can hold
 
 
 def save_network(
-    network: keras.Model, path: Path, *, trained_on: Mapping[str, str] | None = None
+    network: keras.Model,
+    path: Path,
+    *,
+    trained_on: Mapping[str, str] | None = None,
+    encoding: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Save an uncompiled network as `.keras`, the same bytes for the same network.
 
@@ -22,18 +26,23 @@ def save_network(
     Parameters
     ----------
     trained_on
-        What `lesions.training.machine.describe_machine` returned; kept in the archive's metadata.
+        What `lesions.training.machine.describe_machine` returned; kept in the archive's
+        `metadata.json`.
+    encoding
+        What `lesions.networks.metadata.choose_encoding` returned; kept there as well.
     """
-    metadata = {"date_saved": "1980-01-01@00:00:00"}
+    facts = {"date_saved": "1980-01-01@00:00:00"}
     if trained_on:
-        metadata["trained_on"] = dict(trained_on)
+        facts["trained_on"] = dict(trained_on)
+    if encoding:
+        facts["encoding"] = dict(encoding)
     path.parent.mkdir(parents=True, exist_ok=True)
     keras.saving.save_model(network, path)
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as old, zipfile.ZipFile(path, "w") as new:
         for name in sorted(old.namelist()):
             content = old.read(name)
             if name == "metadata.json":
-                content = json.dumps(json.loads(content) | metadata).encode()
+                content = json.dumps(json.loads(content) | facts).encode()
             elif name == "config.json":
                 content = json.dumps(_renumber(json.loads(content), {})).encode()
             new.writestr(zipfile.ZipInfo(name, DATE), content)
@@ -46,8 +55,17 @@ def load_network(path: Path) -> keras.Model:
 
 def read_trained_on(path: Path) -> dict[str, str]:
     """Return the machine and library versions that trained a network; empty if not recorded."""
+    return _read_facts(path).get("trained_on", {})
+
+
+def read_encoding(path: Path) -> dict[str, list[str]]:
+    """Return how a network's metadata are encoded; empty if it reads none."""
+    return _read_facts(path).get("encoding", {})
+
+
+def _read_facts(path: Path) -> dict:
     with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("metadata.json")).get("trained_on", {})
+        return json.loads(archive.read("metadata.json"))
 
 
 def _renumber(config, numbers: dict):

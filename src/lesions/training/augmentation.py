@@ -1,4 +1,4 @@
-"""Augmentation: random changes of training images that leave the diagnosis as it is.
+"""Augmentation: random changes of training rows that leave the diagnosis as it is.
 
 Images are changed by OpenCV while they are read, beside the network's work: on two cores Keras'
 layers for rotation, zoom, colour and erasing take several times as long, and they interpolate once
@@ -23,6 +23,7 @@ CHANNEL_GAIN = 0.06
 ILLUMINATION = 0.15  # from the centre to an edge
 ERASED = (0.15, 0.35)  # sides of the erased rectangle, as shares of the image's
 GREY = 127
+BLANKED = 0.3  # share of the rows of metadata
 
 
 def change_images(images: np.ndarray, policy: str, rng: np.random.Generator) -> np.ndarray:
@@ -70,6 +71,15 @@ def mix_images(layers: list[keras.Layer], images, targets):
         mixed = layer({"images": images, "labels": targets}, training=True)
         images, targets = mixed["images"], mixed["labels"]
     return images, targets
+
+
+def blank_rows(metadata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return metadata `(n, n_values)` of which 3 rows in 10 are as if all of it were missing.
+
+    So the network learns to predict without metadata as well.
+    """
+    kept = rng.random(len(metadata)) >= BLANKED
+    return metadata * kept[:, None].astype(np.float32)
 
 
 def show_policies(images: np.ndarray, *, seed: int) -> dict[str, np.ndarray]:

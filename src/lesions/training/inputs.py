@@ -1,4 +1,4 @@
-"""What a model is trained on: mixed images, or the features of a backbone."""
+"""What a model is trained on: mixed images, with metadata or not, or features of a backbone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +12,16 @@ from lesions.networks.backend import keras
 from lesions.networks.layers import join
 from lesions.networks.saving import load_network
 from lesions.sampling.mixing import index_all_images, mix
+from lesions.training.step import Rows
 
 
 class Inputs(NamedTuple):
     """Rows to train on and to validate on."""
 
     rows: np.ndarray  # (n, ...), in the shape of a training row; the network is built for it
-    read: Callable[[np.ndarray], np.ndarray]  # row numbers to float32 rows
+    read: Callable[[np.ndarray], Rows]  # row numbers to float32 rows
     labels: np.ndarray  # int (n_rows,)
-    validation: tuple[np.ndarray, np.ndarray] | None  # rows and labels; None: no validation images
+    validation: tuple[Rows, np.ndarray] | None  # rows and labels; None: no validation images
     backbone: keras.Model | None  # from pixels to features; None: the rows are pixels
 
     def end_to_end(self, network: keras.Model) -> keras.Model:
@@ -34,6 +35,7 @@ def open_inputs(
     mixing: sparse.csr_matrix,
     mixed_labels: np.ndarray,
     labels: np.ndarray,
+    metadata: np.ndarray,
     partition: np.ndarray,
     rows: str,
     image_pixels: int,
@@ -48,6 +50,9 @@ def open_inputs(
         As `lesions.sampling.mixing.load_mixing` returns them.
     labels
         Integers `(n_images,)`, of all images.
+    metadata
+        float32 `(n_images, n_values)`, as `lesions.networks.metadata.encode_metadata` returns them;
+        of no values, or beside images. A resampled row has the weighted mean of its parents'.
     partition
         `(n_images,)`: `train`, `val`, `cal` or `test`.
     rows
@@ -64,7 +69,11 @@ def open_inputs(
     else:
         train = open_images(path, pixels=image_pixels)
         weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(train))
-        read, validation, backbone = lambda batch: mix(weights[batch], train), train[val], None
+
+        def read(batch):
+            return _pair(mix(weights[batch], train), weights[batch] @ metadata)
+
+        validation, backbone = _pair(train[val], metadata[val]), None
     return Inputs(
         rows=train,
         read=read,
@@ -72,3 +81,7 @@ def open_inputs(
         validation=(validation, labels[val]) if len(val) else None,
         backbone=backbone,
     )
+
+
+def _pair(pixels: np.ndarray, metadata: np.ndarray) -> Rows:
+    return {"pixels": pixels, "metadata": metadata} if metadata.shape[1] else pixels

@@ -12,13 +12,19 @@ import numpy as np
 import pandas as pd
 
 from lesions.networks.backend import keras, tf
-from lesions.training.augmentation import change_images, make_mixing
+from lesions.training.augmentation import blank_rows, change_images, make_mixing
 from lesions.training.checkpoint import load_checkpoint, save_checkpoint
 from lesions.training.fast_layers import copy_for_training
 from lesions.training.losses import make_loss
 from lesions.training.optimization import Optimizer
 from lesions.training.seeds import list_seed_states, reset_seed_states
-from lesions.training.step import compile_fit, compile_score, refuse_hidden_state
+from lesions.training.step import (
+    Rows,
+    compile_fit,
+    compile_score,
+    refuse_hidden_state,
+    take_rows,
+)
 
 N_READ = 256  # rows that are read, and handed to TensorFlow, at once; bounds the memory
 
@@ -34,10 +40,10 @@ class Progress:
 
 def train(
     network: keras.Model,
-    read: Callable[[np.ndarray], np.ndarray],
+    read: Callable[[np.ndarray], Rows],
     labels: np.ndarray,
     *,
-    validation: tuple[np.ndarray, np.ndarray] | None,
+    validation: tuple[Rows, np.ndarray] | None,
     augment: str,
     loss: Mapping,
     optimizer: Mapping,
@@ -62,7 +68,8 @@ def train(
     network
         From what `read` returns to probabilities `(n, n_classes)`.
     read
-        Returns the float32 inputs of some training rows; it is called in another thread.
+        Returns the float32 inputs of some training rows: an array, or a dict of `pixels` and
+        `metadata`, of which some rows are then blanked; it is called in another thread.
     labels
         Integers `(n_train,)`; every class occurs.
     validation
@@ -122,7 +129,7 @@ def train(
             if validation is not None:
                 inputs, val_labels = validation
                 order = np.arange(len(val_labels))
-                scores = _run_epoch(score, inputs.__getitem__, val_labels, order, N_READ)
+                scores = _run_epoch(score, partial(take_rows, inputs), val_labels, order, N_READ)
                 row |= {f"val_{name}": value for name, value in scores.items()}
             _refuse_infinite(row)
             progress.history.append(row)
@@ -142,16 +149,24 @@ def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
     chunks = [order[start : start + n_read] for start in range(0, len(order), n_read)]
     sums = 0.0
     for rows, inputs in zip(chunks, _read_ahead(read, chunks), strict=True):
-        batch = tf.constant(inputs, tf.float32), tf.constant(labels[rows], tf.int64)
-        sums += function(*batch).numpy().astype(np.float64)
+        inputs = keras.tree.map_structure(lambda values: tf.constant(values, tf.float32), inputs)
+        sums += function(inputs, tf.constant(labels[rows], tf.int64)).numpy().astype(np.float64)
     accuracy, loss = (sums[:2] / len(order)).tolist()
     n_predicted_classes = int(np.count_nonzero(sums[2:]))
     return {"accuracy": accuracy, "loss": loss, "n_predicted_classes": n_predicted_classes}
 
 
-def _read_changed(read, policy, rng, rows) -> np.ndarray:
+def _read_changed(read, policy, rng, rows) -> Rows:
     """Return augmented rows; chunks are read one after another, so that draws have one order."""
-    return read(rows) if policy == "none" else change_images(read(rows), policy, rng)
+    inputs = read(rows)
+    if isinstance(inputs, dict):
+        pixels = _change_images(inputs["pixels"], policy, rng)
+        return {"pixels": pixels, "metadata": blank_rows(inputs["metadata"], rng)}
+    return _change_images(inputs, policy, rng)
+
+
+def _change_images(images, policy, rng) -> np.ndarray:
+    return images if policy == "none" else change_images(images, policy, rng)
 
 
 def _read_ahead(read, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from lesions.networks.backend import keras, tf
 from lesions.training.augmentation import mix_images
 from lesions.training.losses import cross_entropy
 from lesions.training.optimization import Optimizer
 
+Rows = np.ndarray | dict[str, np.ndarray]  # of one input, or of `pixels` and `metadata`
 # Operations whose results depend on what ran before them in the process, or that run Python.
 STATEFUL = re.compile(r"(?!Stateless).*(Random|Multinomial|Normal$|Poisson|Binomial)|.*PyFunc")
 
@@ -23,8 +26,8 @@ def compile_fit(
     """Return a compiled function that trains on rows, a batch after another.
 
     `mixing` is what `make_mixing` of `lesions.training.augmentation` returns. The function's
-    arguments are float32 inputs and int64 labels; it returns what `compile_score` does, as the
-    network was before each step.
+    arguments are float32 inputs, an array or the dict of arrays that the network reads, and int64
+    labels; it returns what `compile_score` does, as the network was before each step.
     """
     n_classes = network.output_shape[-1]
 
@@ -43,7 +46,7 @@ def compile_fit(
         sums = tf.zeros(2 + n_classes)
         for start in tf.range(0, tf.shape(labels)[0], batch_size):
             rows = slice(start, start + batch_size)
-            sums += step(inputs[rows], labels[rows])
+            sums += step(take_rows(inputs, rows), labels[rows])
         return sums
 
     return fit
@@ -62,6 +65,11 @@ def compile_score(network: keras.Model) -> Callable:
         return _add_up(labels, probabilities, cross_entropy(labels, probabilities))
 
     return score
+
+
+def take_rows(inputs: Rows, rows) -> Rows:
+    """Return some rows of an array, or of each array of a dict."""
+    return keras.tree.map_structure(lambda values: values[rows], inputs)
 
 
 def refuse_hidden_state(fit, known: Sequence[keras.Variable]) -> None:
@@ -87,8 +95,10 @@ def refuse_hidden_state(fit, known: Sequence[keras.Variable]) -> None:
         )
 
 
-def _signature(network: keras.Model) -> list[tf.TensorSpec]:
-    rows = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+def _signature(network: keras.Model) -> list:
+    # A Sequential network has `inputs` alone.
+    inputs = network.input if len(network.inputs) > 1 else network.inputs[0]
+    rows = keras.tree.map_structure(lambda rows: tf.TensorSpec(rows.shape, tf.float32), inputs)
     return [rows, tf.TensorSpec((None,), tf.int64)]
 
 
