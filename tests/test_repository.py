@@ -133,8 +133,8 @@ def test_the_settings_that_a_stage_reads_are_those_that_dvc_tracks(stage):
         )
     }
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        if ast.unparse(call.func) == "params.model_dump":
-            read.discard("model_dump")
+        if ast.unparse(call.func) in ("params.model_dump", "params.shown_settings"):
+            read -= {"model_dump", "shown_settings"}
             read |= set(*(ast.literal_eval(word.value) for word in call.keywords)) or set(PARAMS)
     tracked = {str(param).split(".")[0] for param in body(stage).get("params", [])}
     assert read == tracked
