@@ -22,8 +22,11 @@ PARAMS["backbones"] = {"vgg16": PARAMS["backbones"]["vgg16"]}
 PARAMS["backbones"]["vgg16"] |= {"version": 0}
 MODELS = PARAMS["models"]
 MERGED = MODELS["cnn"] | MODELS["efficientnet_lite0"] | MODELS["vgg16"]
-FIELDS = Training.model_fields.items()
-DEFAULTS = {name: field.default for name, field in FIELDS if not field.is_required()}
+DEFAULTS = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in Training.model_fields.items()
+    if not field.is_required()
+}
 PARAMS["models"] = {"vgg16": DEFAULTS | MERGED}
 PARAMS["models"]["vgg16"] |= {"weights": "random", "weights_sha256": None, "network": "VGG16"}
 PARAMS["models"]["vgg16"] |= {"version": 0, "preprocessing": "unit", "pooling": "average"}

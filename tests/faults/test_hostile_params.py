@@ -56,10 +56,12 @@ GOOD["backbones"]["lite"] |= load_yaml(PRETRAINED)
 for name, entry in load_yaml(OTHER_MODELS).items():
     GOOD["models"][name] = entry | LEARNING | {"keep_epoch": "last"}
 GOOD["models"]["tuned"] |= load_yaml(PRETRAINED)
-FIELDS = Training.model_fields.items()
-for name, entry in GOOD["models"].items():
-    defaults = {key: field.default for key, field in FIELDS if not field.is_required()}
-    GOOD["models"][name] = defaults | entry
+DEFAULTS = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in Training.model_fields.items()
+    if not field.is_required()
+}
+GOOD["models"] = {name: DEFAULTS | entry for name, entry in GOOD["models"].items()}
 BY_COLUMN = copy.deepcopy(GOOD)
 BY_COLUMN["sets"]["study"]["split"] = {"by": "column", "column": "partition"}
 SCHEMA = Params.model_json_schema()
