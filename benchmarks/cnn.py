@@ -21,7 +21,7 @@ from pathlib import Path
 import notebook
 import numpy as np
 from scipy import sparse
-from side_by_side import call_in_process, summarize, write_results
+from side_by_side import call_in_process, learn_as_stage_train, summarize, write_results
 
 from lesions.datasets.ham10000 import CODES
 from lesions.networks import load_build
@@ -98,11 +98,10 @@ def train_ours(network, mixing, images, labels, settings, on_epoch):
             lambda rows: mix(mixing[rows], images),
             labels,
             validation=None,
-            keep_epoch="last",
             seed=SEED,
             checkpoint=Path(folder) / "checkpoint.npz",
             on_epoch=on_epoch,
-            **settings,
+            **learn_as_stage_train(**settings),
         )
 
 

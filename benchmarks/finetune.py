@@ -20,9 +20,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from side_by_side import call_in_process, summarize, write_results
+from side_by_side import call_in_process, learn_as_stage_train, summarize, write_results
 
-from lesions.config.models import Training
 from lesions.networks import applications, efficientnet_lite
 from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.training import loop
@@ -113,16 +112,6 @@ def build(name, pixels):
 
 def train_ours(network, images, labels, policy, folder):
     """Train as stage `train` does."""
-    training = Training(
-        architecture="any",
-        inputs="images.npy",
-        rows="train",
-        augment=policy,
-        class_weights="sqrt",
-        schedule="cosine",
-        keep_epoch="last",
-        **LEARNING,
-    )
     waits, ends = [0.0], []
     read_ahead = loop._read_ahead
 
@@ -148,7 +137,9 @@ def train_ours(network, images, labels, policy, folder):
             seed=SEED,
             checkpoint=folder / "checkpoint.npz",
             on_epoch=end_epoch,
-            **training.training_settings(),
+            **learn_as_stage_train(
+                augment=policy, class_weights="sqrt", schedule="cosine", **LEARNING
+            ),
         )
     seconds = np.diff(ends)
     return float(len(labels) / seconds.min()), float(sum(waits[1:-1]) / seconds.sum())

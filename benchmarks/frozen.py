@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import notebook
 import numpy as np
-from side_by_side import summarize, write_results
+from side_by_side import learn_as_stage_train, summarize, write_results
 
 from lesions.datasets.ham10000 import CODES
 from lesions.networks import load_build
@@ -101,11 +101,10 @@ def train_ours(backbone, mixing, images, labels, seed):
             features.__getitem__,
             labels,
             validation=None,
-            keep_epoch="last",
             seed=seed,
             checkpoint=Path(folder) / "checkpoint.npz",
             on_epoch=lambda history: None,
-            **LEARNING,
+            **learn_as_stage_train(**LEARNING),
         )
     return head, initial
 

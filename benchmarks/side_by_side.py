@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lesions.config.models import Training
 from lesions.training.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,6 +56,12 @@ def compare(
 def summarize(values: Sequence[float]) -> dict[str, float]:
     """Return `min`, `median` and `max`."""
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
+
+
+def learn_as_stage_train(**learning) -> dict:
+    """Return arguments of `lesions.training.loop.train`; the last epoch is kept."""
+    named = {"architecture": "any", "inputs": "images.npy", "rows": "train", "keep_epoch": "last"}
+    return Training(**named, **learning).training_settings()
 
 
 def time_call(function: Callable, *arguments) -> float:
