@@ -184,7 +184,7 @@ def test_the_layers_on_pixels_stay_those_of_the_network():
     alone = make_fine_tuned(applications, network="MobileNetV3Small")
     network = add_metadata(alone, 6)
     assert network.get_layer("backbone") is alone.get_layer("backbone")
-    settings = training_settings(backbone_learning_rate=1e-5)["optimizer"]
+    settings = training_settings()["optimizer"] | {"backbone_learning_rate": 1e-5}
     optimizer = Optimizer(network, n_steps=1, epochs=1, **settings)
     (_, rest), (_, pretrained) = optimizer.parts
     backbone = network.get_layer("backbone").trainable_variables

@@ -71,7 +71,7 @@ def study(tmp_path_factory):
     params["models"] = {"cnn": params["models"]["cnn"]}
     params["models"]["cnn"] |= {"filters": [2], "dense_units": [4], "epochs": 1}
     params["models"]["cnn"]["metadata"] = ["localization", "age", "sex"]
-    params["backbones"] = {}
+    params["backbones"], params["resize"]["pixels"] = {}, 32
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     partition = np.repeat(["train", "val", "test"], [24, 8, 8])
     columns = {
