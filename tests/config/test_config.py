@@ -18,6 +18,7 @@ from lesions.networks.backend import keras
 
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+FINE_TUNED = {"efficientnet_lite0": COMMITTED["models"]["efficientnet_lite0"]}
 # Without what a user has added to the demonstration.
 for section, names in {
     "models": ("cnn", "resnet50", "vgg16"),
@@ -795,3 +796,48 @@ def test_a_source_that_cannot_be_read_is_refused(refuse, settings, message):
 def test_only_folders_kaggle_and_urls_have_a_layout(refuse):
     message = refuse(lambda p: p["sets"]["study"]["source"].update(layout="auto"))
     assert "sets.study.source.layout: unknown setting" in message
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "says"),
+    [
+        ("vgg16", {"augment": "mixup"}, "augment: mixup changes pixels, and inputs are features/"),
+        (
+            "cnn",
+            {"loss": "class_balanced", "class_weights": "sqrt"},
+            "loss: class_balanced weighs the classes itself; set class_weights: none",
+        ),
+        ("cnn", {"warmup_epochs": 12}, "warmup_epochs (12) must be fewer than epochs (12)"),
+        (
+            "cnn",
+            {"patience": 3, "keep_epoch": "last"},
+            "patience needs a best epoch, and keep_epoch is last",
+        ),
+        (
+            "cnn",
+            {"backbone_learning_rate": 0.1},
+            "backbone_learning_rate is set, and no pretrained part is trained",
+        ),
+        (
+            "efficientnet_lite0",
+            {"backbone_learning_rate": 0.1, "trainable": "head"},
+            "backbone_learning_rate is set, and no pretrained part is trained",
+        ),
+    ],
+)
+def test_settings_of_training_that_contradict_each_other_are_refused(refuse, model, changes, says):
+    def change(params):
+        params["models"] = copy.deepcopy(COMMITTED["models"] | FINE_TUNED)
+        params["models"][model] |= changes
+
+    assert f"  models.{model}: {says}" in refuse(change)
+
+
+def test_settings_that_have_their_default_are_not_shown():
+    params = copy.deepcopy(COMMITTED)
+    params["models"] |= FINE_TUNED
+    params["models"]["cnn"]["augment"] = "none"
+    shown = parse_params(yaml.safe_dump(params), source="params.yaml").shown_settings()
+    assert "augment" not in shown["models"]["cnn"]
+    assert shown["models"]["cnn"]["epochs"] == 12
+    assert shown["models"]["efficientnet_lite0"]["augment"] == "dermatoscopy"
