@@ -85,7 +85,7 @@ def clone(tmp_path_factory):
         params["evaluate"].update(n_resamples=100)
         params["backbones"] = {"vgg16": params["backbones"]["vgg16"]}
         models = {name: params["models"][name] for name in ("cnn", "vgg16")}
-        models["cnn"].update(filters=[4, 4], dense_units=[8], epochs=2)
+        models["cnn"].update(filters=[4, 4], dense_units=[8], epochs=2, keep_epoch="last")
         models["vgg16"].update(dense_units=[8], epochs=2, keep_epoch="last")
         params["models"] = models
 

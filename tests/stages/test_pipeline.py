@@ -115,7 +115,7 @@ def s3(tmp_path):
 def test_a_temporary_experiment_runs_its_own_code_whatever_is_installed(reproduced):
     """`lesions` is installed from this checkout, and a temporary copy has another."""
     clone, _ = reproduced
-    module = "src/lesions/evaluation/evaluate.py"
+    module = "src/lesions/evaluation/images/metadata.py"
     clone.replace(module, "lesions, within each", "edited, within each")
     clone.run("dvc", "exp", "run", "--temp", "--name", "edited", installed=True)
     clone.run("git", "checkout", "--quiet", ".")

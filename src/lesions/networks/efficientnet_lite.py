@@ -1,7 +1,7 @@
 """EfficientNet-Lite 0, 1 and 2 (Tan, Le, ICML 2019; Lite: Liu, TensorFlow blog, 2020).
 
 EfficientNet without squeeze-and-excitation and with ReLU6 for swish: fast on CPUs. Layers are named
-after the weights that `lesions.networks.lite_weights` reads.
+after the weights that `lesions.networks.weights.lite` reads.
 """
 
 import math
@@ -12,8 +12,8 @@ import numpy as np
 
 from lesions.networks.backend import keras
 from lesions.networks.layers import rescale
-from lesions.networks.lite_weights import load_weights
 from lesions.networks.pretrained import add_head, make_backbone
+from lesions.networks.weights.lite import load_weights
 
 # Repeats, kernel, stride, expansion and output channels of each stage at width and depth 1.
 STAGES = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from lesions.networks.backend import keras
 from lesions.networks.pretrained import check_digest
-from lesions.networks.torch_weights import read_torch_weights
+from lesions.networks.weights.torch_format import read_torch_weights
 
 DIGESTS = {  # of the one .pth file in each package, which its name begins with
     0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",

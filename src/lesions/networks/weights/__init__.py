@@ -1,0 +1,1 @@
+"""Pretrained weights in formats that Keras does not read."""
