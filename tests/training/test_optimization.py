@@ -97,22 +97,21 @@ def test_gradients_are_clipped_by_their_norm_together():
     assert squares == pytest.approx(1)
 
 
-def test_averaged_weights_are_lent_and_given_back():
-    network = build()
-    optimizer = make(network, ema_momentum=0.5)
-    weights, average = [], None
-    for _ in range(3):
+@pytest.mark.parametrize("changes", [{}, {"backbone_learning_rate": 0.01}])
+def test_averaged_weights_are_lent_and_given_back(changes):
+    optimizer = make(build(), ema_momentum=0.3, **changes)
+    averages = [variable.numpy().copy() for variable in optimizer.trained]
+    for n in range(1, 7):
         optimizer.apply([tf.ones_like(variable) for variable in optimizer.trained])
-        newest = optimizer.trained[0].numpy().copy()
-        weights.append(newest)
-    # Of the weights 0.9, 0.8, 0.7 after three steps; the average begins with the first.
-    first = weights[0]
-    average = first
-    for newest in weights[1:]:
-        average = 0.5 * average + 0.5 * newest
+        momentum = min(0.3, (1 + n) / (10 + n))  # reaches 0.3 with the third step
+        for average, variable in zip(averages, optimizer.trained, strict=True):
+            average += (1 - momentum) * (variable.numpy() - average)
+    newest = [variable.numpy().copy() for variable in optimizer.trained]
     with optimizer.averaged():
-        np.testing.assert_allclose(optimizer.trained[0], average, rtol=1e-5)
-    np.testing.assert_array_equal(optimizer.trained[0], weights[-1])
+        for average, variable in zip(averages, optimizer.trained, strict=True):
+            np.testing.assert_allclose(variable, average, rtol=1e-5)
+    for weights, variable in zip(newest, optimizer.trained, strict=True):
+        np.testing.assert_array_equal(variable, weights)
 
 
 def test_without_averages_the_weights_stay_as_they_are():

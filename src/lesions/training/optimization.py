@@ -32,7 +32,9 @@ class Optimizer:
     clip_norm
         Largest norm of all gradients together; `None`: no limit.
     ema_momentum
-        Of an exponential moving average of the weights, see `averaged`; `None`: none is kept.
+        Of an exponential moving average of the weights, see `averaged`; after n steps it is at most
+        (1 + n) / (10 + n), or the average would be mostly initial weights for epochs. `None`: no
+        average is kept.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Optimizer:
         ema_momentum: float | None,
     ) -> None:
         self.clip_norm = clip_norm
-        self.averages = ema_momentum is not None
+        self.ema_momentum = ema_momentum
         groups = [network.trainable_variables]
         rates = [learning_rate]
         if backbone_learning_rate is not None:
@@ -66,15 +68,13 @@ class Optimizer:
                     warmup_target=rate if warmup_epochs else None,
                     warmup_steps=n_steps * warmup_epochs,
                 )
-            optimizer = keras.optimizers.Adam(
-                rate,
-                weight_decay=weight_decay or None,  # decoupled: with it, Adam is AdamW
-                use_ema=self.averages,
-                ema_momentum=ema_momentum or 0.99,
-            )
+            # With a weight decay, which is decoupled, Adam is AdamW.
+            optimizer = keras.optimizers.Adam(rate, weight_decay=weight_decay or None)
             optimizer.exclude_from_weight_decay([v for v in variables if len(v.shape) < 2])
             optimizer.build(variables)
             self.parts.append((optimizer, variables))
+        kept = self.trained if ema_momentum is not None else []
+        self.averages = [keras.Variable(variable, trainable=False) for variable in kept]
 
     @property
     def trained(self) -> list[keras.Variable]:
@@ -83,8 +83,9 @@ class Optimizer:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The state of the optimizers."""
-        return [variable for optimizer, _ in self.parts for variable in optimizer.variables]
+        """The state of the optimizers, and the averages."""
+        state = [variable for optimizer, _ in self.parts for variable in optimizer.variables]
+        return state + self.averages
 
     def apply(self, gradients: Sequence) -> None:
         """Change the weights by a step."""
@@ -94,6 +95,8 @@ class Optimizer:
         for optimizer, variables in self.parts:
             optimizer.apply(gradients[start : start + len(variables)], variables)
             start += len(variables)
+        if self.averages:
+            self._update_averages()
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -102,13 +105,19 @@ class Optimizer:
             yield
             return
         own = [variable.numpy() for variable in self.trained]
-        for optimizer, variables in self.parts:
-            optimizer.finalize_variable_values(variables)
+        for variable, average in zip(self.trained, self.averages, strict=True):
+            variable.assign(average)
         try:
             yield
         finally:
             for variable, value in zip(self.trained, own, strict=True):
                 variable.assign(value)
+
+    def _update_averages(self) -> None:
+        n = tf.cast(self.parts[0][0].iterations, tf.float32)
+        momentum = tf.minimum(self.ema_momentum, (1 + n) / (10 + n))
+        for variable, average in zip(self.trained, self.averages, strict=True):
+            average.assign(momentum * average + (1 - momentum) * variable)
 
 
 def _divide(network: keras.Model) -> list[list[keras.Variable]]:
