@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from side_by_side import call_in_process, learn_as_stage_train, summarize, write_results
 
-from lesions.networks import applications, efficientnet_lite
+from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.training import loop
 from lesions.training.augmentation import change_images
@@ -39,8 +39,8 @@ BACKBONE = {
     "dropout": 0.3,
 }
 NETWORKS = {
-    "EfficientNet-Lite0": (efficientnet_lite, {"version": 0}),
-    "VGG16": (applications, {"network": "VGG16"}),
+    "EfficientNet-Lite0": ("efficientnet_lite", {"version": 0}),
+    "VGG16": ("applications", {"network": "VGG16"}),
 }
 LEARNING = {
     "learning_rate": 0.0001,
@@ -105,9 +105,9 @@ def draw_images(n_images, pixels):
 
 def build(name, pixels):
     """Return a network to be fine-tuned."""
-    module, settings = NETWORKS[name]
+    architecture, settings = NETWORKS[name]
     inputs = np.zeros((1, pixels, pixels, 3), np.uint8)
-    return module.build(inputs, N_CLASSES, input_pixels=pixels, **settings, **BACKBONE)
+    return load_build(architecture)(inputs, N_CLASSES, input_pixels=pixels, **settings, **BACKBONE)
 
 
 def train_ours(network, images, labels, policy, folder):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lesions.networks import applications, efficientnet_lite, load_build
+from lesions.networks import load_build
 from lesions.networks.backend import keras
-from lesions.networks.pretrained import add_head, make_backbone
+from lesions.networks.pretrained import fine_tune, make_backbone
 from lesions.networks.saving import load_network, save_network
 
 SETTINGS = {
@@ -19,11 +19,11 @@ SETTINGS = {
     "dropout": 0.3,
 }
 NETWORKS = {
-    "VGG16": (applications, {"network": "VGG16"}),
-    "MobileNetV3Small": (applications, {"network": "MobileNetV3Small"}),
-    "EfficientNetV2B0": (applications, {"network": "EfficientNetV2B0"}),
-    "DenseNet121": (applications, {"network": "DenseNet121"}),
-    "EfficientNet-Lite0": (efficientnet_lite, {"version": 0}),
+    "VGG16": ("applications", {"network": "VGG16"}),
+    "MobileNetV3Small": ("applications", {"network": "MobileNetV3Small"}),
+    "EfficientNetV2B0": ("applications", {"network": "EfficientNetV2B0"}),
+    "DenseNet121": ("applications", {"network": "DenseNet121"}),
+    "EfficientNet-Lite0": ("efficientnet_lite", {"version": 0}),
 }
 
 
@@ -33,8 +33,8 @@ def photographs(n=3, pixels=32):
 
 
 def build(name, **changes):
-    module, own = NETWORKS[name]
-    return module.build(photographs(), 7, **SETTINGS | own | changes)
+    architecture, own = NETWORKS[name]
+    return load_build(architecture)(photographs(), 7, **SETTINGS | own | changes)
 
 
 def layers_of(network):
@@ -55,11 +55,12 @@ def is_norm(layer):
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-@pytest.mark.parametrize("module", [applications, efficientnet_lite])
-def test_both_functions_of_a_pretrained_architecture_are_found(module):
-    name = module.__name__.rpartition(".")[2]
-    assert load_build(name) is module.build
-    assert load_build(name, function="build_backbone") is module.build_backbone
+def test_settings_of_a_fine_tuned_network_are_those_of_its_backbone_and_of_its_head():
+    settings = set(SETTINGS | {"version": 0})
+    load_build("efficientnet_lite", settings)
+    message = r"only one of the two has network, version"
+    with pytest.raises(ValueError, match=message):
+        load_build("efficientnet_lite", settings - {"version"} | {"network"})
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -98,7 +99,9 @@ def test_it_computes_what_the_frozen_backbone_with_the_same_weights_does():
     network = build("MobileNetV3Small")
     keras.utils.set_random_seed(1)
     settings = {key: SETTINGS[key] for key in list(SETTINGS)[:5]}
-    frozen = applications.build_backbone(32, network="MobileNetV3Small", **settings)
+    build_backbone = load_build("applications", function="build_backbone")
+    frozen = build_backbone(32, network="MobileNetV3Small", **settings)
+    assert not frozen.trainable_weights
     np.testing.assert_array_equal(
         network.get_layer("backbone")(photographs()), frozen(photographs())
     )
@@ -164,10 +167,11 @@ def test_batch_normalisation_of_another_branch_is_not_trained():
         values = keras.layers.Add()(norms)
         return keras.Model(inputs, keras.layers.BatchNormalization(name="bn")(values))
 
-    backbone = make_backbone(
-        make_network, lambda pixels: pixels, 8, input_pixels=8, pooling="max", frozen=False
-    )
-    network = add_head(backbone, 7, trainable="last_1", dense_units=[], dropout=0.1)
+    def build_backbone(pixels):
+        return make_backbone(make_network, lambda x: x, pixels, input_pixels=pixels, pooling="max")
+
+    head = {"trainable": "last_1", "dense_units": [], "dropout": 0.1}
+    network = fine_tune(build_backbone, photographs(pixels=8), 7, **head)
     assert trained(network) == ["conv_b", "bn_b", "bn"]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from made_up_training import training_settings
 
-from lesions.networks import applications, cnn, efficientnet_lite, residual
+from lesions.networks import cnn, load_build, residual
 from lesions.networks.backend import keras
 from lesions.networks.layers import add_metadata
 from lesions.networks.metadata import COLUMNS, choose_encoding, encode_metadata
@@ -117,18 +117,18 @@ def make_residual():
     return residual.build(pixels(), 7, **settings)
 
 
-def make_fine_tuned(module, dense_units=(), trainable="last_2", **own):
+def make_fine_tuned(architecture, dense_units=(), trainable="last_2", **own):
     settings = {"weights": "random", "weights_sha256": None, "input_pixels": 32}
     settings |= {"preprocessing": "imagenet", "pooling": "average", "dropout": 0.3}
     settings |= {"trainable": trainable, "dense_units": list(dense_units)}
-    return module.build(pixels(), 7, **settings, **own)
+    return load_build(architecture)(pixels(), 7, **settings, **own)
 
 
 ARCHITECTURES = {
     "cnn": make_cnn,
     "residual": make_residual,
-    "applications": lambda: make_fine_tuned(applications, [8, 4], network="MobileNetV3Small"),
-    "efficientnet_lite": lambda: make_fine_tuned(efficientnet_lite, version=0),
+    "applications": lambda: make_fine_tuned("applications", [8, 4], network="MobileNetV3Small"),
+    "efficientnet_lite": lambda: make_fine_tuned("efficientnet_lite", version=0),
 }
 
 
@@ -181,7 +181,7 @@ def test_metadata_join_the_features_before_the_dense_layers(architecture):
 
 
 def test_the_layers_on_pixels_stay_those_of_the_network():
-    alone = make_fine_tuned(applications, network="MobileNetV3Small")
+    alone = make_fine_tuned("applications", network="MobileNetV3Small")
     network = add_metadata(alone, 6)
     assert network.get_layer("backbone") is alone.get_layer("backbone")
     settings = training_settings()["optimizer"] | {"backbone_learning_rate": 1e-5}

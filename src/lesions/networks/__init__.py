@@ -6,18 +6,20 @@ An architecture is a module. Of a model it defines
     Return a `keras.Model` from one row of `inputs`, an array with the training rows first, to
     `n_classes` probabilities. Rows are RGB pixels 0–255, or features of a backbone.
 
-Of a pretrained network it defines both that, which returns a network to be fine-tuned, whose
-pretrained part is one nested `keras.Model` called `backbone`, and
+Of a pretrained network it defines
 
 `build_backbone(image_pixels, **settings)`
-    Return a frozen `keras.Model` from RGB pixels 0–255, float32
+    Return a frozen `keras.Model` called `backbone` from RGB pixels 0–255, float32
     `(n, image_pixels, image_pixels, 3)`, to features `(n, n_features)`.
+
+`lesions.networks.pretrained.fine_tune` makes a `build` of it.
 
 The settings are those of the architecture's classes in `lesions.config.backbones` and
 `lesions.config.models`.
 """
 
 from collections.abc import Callable, Collection
+from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
 
@@ -43,10 +45,14 @@ def load_build(
         module = import_module(f"lesions.networks.{architecture}")
     except ModuleNotFoundError as error:
         raise ValueError(f"Architecture {architecture!r} needs the file {file}: {error}") from error
-    if not hasattr(module, function):
+    build, parts = getattr(module, function, None), []
+    if build is None and function == "build" and hasattr(module, "build_backbone"):
+        fine_tune = import_module("lesions.networks.pretrained").fine_tune
+        parts = [fine_tune, module.build_backbone]
+        build = partial(*parts)
+    if build is None:
         raise ValueError(f"{file} must define {function}(); see lesions.networks")
-    build = getattr(module, function)
-    arguments = signature(build).parameters.values()
+    arguments = [a for part in parts or [build] for a in signature(part).parameters.values()]
     keywords = {argument.name for argument in arguments if argument.kind is Parameter.KEYWORD_ONLY}
     if settings is not None and (differing := sorted(keywords.symmetric_difference(settings))):
         raise ValueError(

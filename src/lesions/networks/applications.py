@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from lesions.networks.backend import keras
 from lesions.networks.layers import rescale
-from lesions.networks.pretrained import add_head, check_digest, make_backbone
+from lesions.networks.pretrained import check_digest, make_backbone
 
 NETWORKS = tuple(name for name in dir(keras.applications) if name[0].isupper())
 
@@ -58,48 +58,6 @@ def build_backbone(
         image_pixels,
         input_pixels=input_pixels,
         pooling=pooling,
-        frozen=True,
-    )
-
-
-def build(
-    inputs: np.ndarray,
-    n_classes: int,
-    *,
-    network: str,
-    weights: str,
-    weights_sha256: str | None,
-    input_pixels: int,
-    preprocessing: str,
-    pooling: str,
-    trainable: str,
-    dense_units: Sequence[int],
-    dropout: float,
-) -> keras.Model:
-    """Return a network of `keras.applications` with dense layers, to be fine-tuned.
-
-    Parameters
-    ----------
-    inputs
-        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
-    n_classes
-        Number of probabilities.
-    network, weights, weights_sha256, input_pixels, preprocessing, pooling
-        As of `build_backbone`.
-    trainable, dense_units, dropout
-        As of `lesions.networks.pretrained.add_head`.
-    """
-    make_network, preprocess = _plan(network, weights, weights_sha256, preprocessing)
-    backbone = make_backbone(
-        make_network,
-        preprocess,
-        inputs.shape[1],
-        input_pixels=input_pixels,
-        pooling=pooling,
-        frozen=False,
-    )
-    return add_head(
-        backbone, n_classes, trainable=trainable, dense_units=dense_units, dropout=dropout
     )
 
 

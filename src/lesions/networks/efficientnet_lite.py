@@ -5,14 +5,11 @@ after the weights that `lesions.networks.weights.lite` reads.
 """
 
 import math
-from collections.abc import Sequence
 from functools import partial
-
-import numpy as np
 
 from lesions.networks.backend import keras
 from lesions.networks.layers import rescale
-from lesions.networks.pretrained import add_head, make_backbone
+from lesions.networks.pretrained import make_backbone
 from lesions.networks.weights.lite import load_weights
 
 # Repeats, kernel, stride, expansion and output channels of each stage at width and depth 1.
@@ -70,47 +67,6 @@ def build_backbone(
         image_pixels,
         input_pixels=input_pixels,
         pooling=pooling,
-        frozen=True,
-    )
-
-
-def build(
-    inputs: np.ndarray,
-    n_classes: int,
-    *,
-    version: int,
-    weights: str,
-    weights_sha256: str | None,
-    input_pixels: int,
-    preprocessing: str,
-    pooling: str,
-    trainable: str,
-    dense_units: Sequence[int],
-    dropout: float,
-) -> keras.Model:
-    """Return an EfficientNet-Lite with dense layers, to be fine-tuned.
-
-    Parameters
-    ----------
-    inputs
-        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
-    n_classes
-        Number of probabilities.
-    version, weights, weights_sha256, input_pixels, preprocessing, pooling
-        As of `build_backbone`.
-    trainable, dense_units, dropout
-        As of `lesions.networks.pretrained.add_head`.
-    """
-    backbone = make_backbone(
-        partial(_load, version, weights, weights_sha256),
-        _shift_and_scale if preprocessing == "imagenet" else rescale,
-        inputs.shape[1],
-        input_pixels=input_pixels,
-        pooling=pooling,
-        frozen=False,
-    )
-    return add_head(
-        backbone, n_classes, trainable=trainable, dense_units=dense_units, dropout=dropout
     )
 
 

@@ -1,6 +1,6 @@
 """Layers that architectures share: pixel input, dense layers, probabilities; joined networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 import numpy as np
@@ -82,6 +82,15 @@ def standardize(values, features: np.ndarray):
     mean, deviation = scaler.mean_, np.sqrt(scaler.var_)
     scale = np.where(deviation <= 1e-6 * np.abs(mean), 1, deviation)
     return keras.layers.Normalization(mean=mean, variance=scale**2, name="standardize")(values)
+
+
+def list_layers(network: keras.Model) -> Iterator[keras.Layer]:
+    """Yield the layers of a network, and of networks that are layers of it."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from list_layers(layer)
+        else:
+            yield layer
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:

@@ -1,11 +1,13 @@
 """Pretrained networks as backbones: pixels in, features out, frozen or to be fine-tuned."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lesions.networks.backend import keras
-from lesions.networks.layers import dense_layers, pixel_input
+from lesions.networks.layers import dense_layers, list_layers, pixel_input
 
 POOLING = {
     "flatten": keras.layers.Flatten,
@@ -21,9 +23,8 @@ def make_backbone(
     *,
     input_pixels: int,
     pooling: str,
-    frozen: bool,
 ) -> keras.Model:
-    """Return a model called `backbone`, from stored images to pooled features.
+    """Return a frozen model called `backbone`, from stored images to pooled features.
 
     Parameters
     ----------
@@ -37,43 +38,51 @@ def make_backbone(
         Height and width that the network sees.
     pooling
         `flatten`, `average` or `max`.
-    frozen
-        The network is not trained, and always computes as in inference.
     """
     inputs, values = pixel_input(image_pixels, input_pixels)
-    values = preprocess(values)
     network = make_network((input_pixels, input_pixels, 3))
-    values = network(values, training=False if frozen else None)
-    backbone = keras.Model(inputs, POOLING[pooling]()(values), name="backbone")
-    backbone.trainable = not frozen
+    values = POOLING[pooling]()(network(preprocess(values)))
+    backbone = keras.Model(inputs, values, name="backbone")
+    backbone.trainable = False
     return backbone
 
 
-def add_head(
-    backbone: keras.Model,
+def fine_tune(
+    build_backbone: Callable[..., keras.Model],
+    inputs: np.ndarray,
     n_classes: int,
     *,
     trainable: str,
     dense_units: Sequence[int],
     dropout: float,
+    **settings,
 ) -> keras.Model:
-    """Return a network to be fine-tuned: `backbone` as one layer, dense layers, probabilities.
+    """Return a network to be fine-tuned: a backbone as one layer, dense layers, probabilities.
 
     Parameters
     ----------
+    build_backbone
+        Of a pretrained architecture; `settings` are its keyword arguments.
+    inputs
+        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
+    n_classes
+        Number of probabilities.
     trainable
         `head`: the backbone is frozen, its batch normalisation and dropout compute as in inference;
         `last_<n>`: its last n layers with weights are trained, batch normalisation is not counted
         and is trained where a layer before it is; `all`.
+    dense_units, dropout
+        As of `lesions.networks.layers.dense_layers`.
 
     Raises
     ------
     ValueError
         If the backbone has fewer layers with weights than are to be trained.
     """
+    backbone = build_backbone(inputs.shape[1], **settings)
+    backbone.trainable = trainable != "head"
     if trainable == "head":
-        backbone.trainable = False
-        for layer in _list_layers(backbone):
+        for layer in list_layers(backbone):
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0
     elif trainable != "all":
@@ -96,18 +105,9 @@ def check_digest(file: Path, sha256: str | None) -> None:
         )
 
 
-def _list_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield the layers of a network and of the networks in it, from input to output."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _list_layers(layer)
-        else:
-            yield layer
-
-
 def _train_last(backbone: keras.Model, n_layers: int) -> None:
     """Let the last layers with weights be trained, and batch normalisation after any of them."""
-    counted = [layer for layer in _list_layers(backbone) if _is_counted(layer)]
+    counted = [layer for layer in list_layers(backbone) if _is_counted(layer)]
     if n_layers > len(counted):
         raise ValueError(
             f"trainable: last_{n_layers} is more than the {len(counted)} layers with weights that "

@@ -6,9 +6,8 @@ up to three columns; that of wider ones takes several times as long. `benchmarks
 measures what both save.
 """
 
-from collections.abc import Iterator
-
 from lesions.networks.backend import keras, tf
+from lesions.networks.layers import list_layers
 
 MAX_COLUMNS = 3  # of the depthwise filters whose gradient oneDNN computes fast
 
@@ -103,7 +102,7 @@ def copy_for_training(network: keras.Model, precision: str) -> keras.Model:
         `float32`, or `mixed_bfloat16`: all layers but the last compute in bfloat16, and keep their
         weights in float32.
     """
-    if precision == "float32" and not any(map(_find_substitute, _list(network))):
+    if precision == "float32" and not any(map(_find_substitute, list_layers(network))):
         return network
     last = network.layers[-1].name
 
@@ -116,12 +115,6 @@ def copy_for_training(network: keras.Model, precision: str) -> keras.Model:
     copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _list(network: keras.Model) -> Iterator[keras.Layer]:
-    """Yield all layers, those of nested networks too."""
-    for layer in network.layers:
-        yield from _list(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _find_substitute(layer: keras.Layer) -> type[keras.Layer] | None:
