@@ -27,7 +27,9 @@ def main():
     parser.add_argument("--models", type=Path, nargs="*", default=[], help=".keras files")
     options = parser.parse_args()
     originals, copies = find_pairs(options.originals, options.copies)
-    resized = [resize(paths, options.pixels, options.interpolation) for paths in (originals, copies)]
+    resized = [
+        resize(paths, options.pixels, options.interpolation) for paths in (originals, copies)
+    ]
     row = {"photographs": len(originals)} | compare_pixels(*resized)
     rows = [row | compare_predictions(file, *resized) for file in options.models] or [row]
     settings = {"pixels": options.pixels, "interpolation": options.interpolation}

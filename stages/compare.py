@@ -55,7 +55,8 @@ def main():
         partition=settings.partition,
     )
     differences = {"set": main_set, "partition": settings.partition, "pairs": pairs}
-    published = published_scores(params.profile, partition=details[first]["study"]["partition"])
+    listed = details[first][main_set]["partition"]
+    published = published_scores(params.profile, name=main_set, partition=listed)
     scores = compare_models(scored, published=published)
     scores.to_csv(paths.comparison / "scores.csv", index=False)
     for name, content in (("comparison", summarize(scored)), ("differences", differences)):

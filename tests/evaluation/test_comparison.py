@@ -201,8 +201,19 @@ def test_a_score_on_validation_images_is_named_as_one():
     assert table["source"].tolist() == ["measured on validation images"]
 
 
-def test_published_scores_stand_beside_scores_on_test_images_alone():
-    assert published_scores("paper", partition="test") == PUBLISHED["paper"]
-    for partition in ("val", None):
-        assert published_scores("paper", partition=partition) == {}
-    assert published_scores("demo", partition="test") == {}
+@pytest.mark.parametrize(
+    ("profile", "name", "partition", "listed"),
+    [
+        ("paper", "study", "test", True),
+        ("paper", "study", "val", False),
+        ("paper", "isic2018", "test", False),
+        ("recommended", "isic2018", "test", True),
+        ("recommended", "study", "test", False),
+        ("demo", "study", "test", False),
+    ],
+)
+def test_published_scores_stand_beside_scores_on_the_same_test_images_alone(
+    profile, name, partition, listed
+):
+    found = published_scores(profile, name=name, partition=partition)
+    assert found == (PUBLISHED[profile] if listed else {})
