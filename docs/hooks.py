@@ -76,6 +76,8 @@ MEANINGS = {
     "models.<name>.ema_momentum": "of the averaged weights, which are kept; `null`: none",
     "models.<name>.precision": "`mixed_bfloat16`: for GPUs and CPUs with fast bfloat16",
     "models.<name>.patience": "epochs after the best one before training stops; `null`: all",
+    "models.<name>.monitor": "`test`: score the test images after each epoch; nothing is chosen by "
+    "them, so only with `keep_epoch: last`",
     "models.<name>.batch_size": "rows in a training step",
     "models.<name>.epochs": "at most, see `keep_epoch`",
     "models.<name>.keep_epoch": "lowest `val_loss`, highest `val_accuracy`, or the last epoch",

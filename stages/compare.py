@@ -20,7 +20,7 @@ TABLES = ("roc", "precision_recall", "reliability", "referral", "confusion")
 
 
 def main():
-    inputs = ("evaluations", "predictions", "curves")
+    inputs = ("evaluations", "predictions", "curves", "monitored")
     paths = read_paths(__doc__, *inputs, "comparison", "metrics")
     params = read_params()
     models, settings = params.models, params.evaluate
@@ -42,8 +42,11 @@ def main():
     for name in TABLES:
         table = stack_tables(read_each(read_table, f"{name}.csv", sets))
         table.to_csv(paths.comparison / f"{name}.csv", index=False)
-    curves = {model: read_table(paths.curves / f"{model}.csv") for model in models}
-    stack_learning_curves(curves).to_csv(paths.comparison / "learning_curves.csv", index=False)
+    curves = stack_learning_curves(
+        {model: read_table(paths.curves / f"{model}.csv") for model in models},
+        monitored={model: read_table(paths.monitored / f"{model}.csv") for model in models},
+    )
+    curves.to_csv(paths.comparison / "learning_curves.csv", index=False)
 
     pairs = compare_pairs(
         {model: read_table(paths.predictions / main_set / f"{model}.csv") for model in models},

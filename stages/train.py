@@ -3,6 +3,7 @@
 from lesions.pipeline.cli import read_params, read_paths
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,13 +16,13 @@ from lesions.networks.saving import save_network
 from lesions.sampling.mixing import load_mixing
 from lesions.training.checkpoint import training_key
 from lesions.training.inputs import open_inputs
-from lesions.training.loop import train
+from lesions.training.loop import train, write_curves
 from lesions.training.machine import describe_machine
 
 
 def main():
-    data = ("labels", "partitions", "mixing", "inputs")
-    paths = read_paths(__doc__, "name", *data, "model", "curve", "checkpoint")
+    data = ("labels", "partitions", "mixing", "images", "inputs")
+    paths = read_paths(__doc__, "name", *data, "model", "curve", "monitored", "checkpoint")
     params = read_params()
     model = params.models[paths.name]
     configure_tensorflow(seed=params.seed, threads=params.threads)
@@ -32,12 +33,14 @@ def main():
     metadata = encode_metadata(labels, encoding)
     inputs = open_inputs(
         paths.inputs,
+        images=paths.images,
         mixing=mixing,
         mixed_labels=mixed_labels,
         labels=labels["label"].to_numpy(),
         metadata=metadata,
         partition=partition,
         rows=model.rows,
+        monitor=model.monitor,
         image_pixels=params.resize.pixels,
     )
     codes, network_settings = params.classes.codes, model.network_settings()
@@ -57,8 +60,9 @@ def main():
         inputs.read,
         inputs.labels,
         validation=inputs.validation,
+        monitored=inputs.monitored,
         checkpoint=checkpoint,
-        on_epoch=lambda history: history.to_csv(paths.curve, index=False),
+        on_epoch=partial(write_curves, curve=paths.curve, monitored=paths.monitored),
         seed=params.seed,
         **model.training_settings(),
     )

@@ -236,7 +236,8 @@ def _study(models, calibrated, leaks, external, names, scored, rule):
             {model: keep_scored(sets) for model, sets in details.items()}, published=published
         ),
         "learning_curves": stack_learning_curves(
-            {model: make_curve(rank) for rank, model in enumerate(models)}
+            {model: make_curve(rank) for rank, model in enumerate(models)},
+            monitored=dict.fromkeys(models, pd.DataFrame()),
         ),
         "contact_sheet": make_picture("contact sheet"),
         "near_duplicates": make_picture("near-duplicates"),
@@ -257,7 +258,8 @@ def make_curve(rank):
             "n_predicted_classes": 7,
         }
     )
-    return curve.join((curve.drop(columns="epoch") * 0.9).add_prefix("val_"))
+    val = (curve[["accuracy", "loss"]] * 0.9).assign(n_predicted_classes=7)
+    return curve.join(val.add_prefix("val_"))
 
 
 def as_written(content):

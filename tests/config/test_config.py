@@ -814,6 +814,11 @@ def test_only_folders_kaggle_and_urls_have_a_layout(refuse):
             "patience needs a best epoch, and keep_epoch is last",
         ),
         (
+            "vgg16",
+            {"monitor": "test"},
+            "monitor: test shows scores of test images, and keep_epoch: val_loss chooses an epoch",
+        ),
+        (
             "cnn",
             {"backbone_learning_rate": 0.1},
             "backbone_learning_rate is set, and no pretrained part is trained",
@@ -831,6 +836,39 @@ def test_settings_of_training_that_contradict_each_other_are_refused(refuse, mod
         params["models"][model] |= changes
 
     assert f"  models.{model}: {says}" in refuse(change)
+
+
+def monitor_test_images(params):
+    params["models"]["vgg16"] |= {"keep_epoch": "last", "monitor": "test"}
+
+
+def test_test_images_are_monitored_only_where_there_are_some(refuse):
+    def change(params):
+        monitor_test_images(params)
+        params["sets"]["study"]["split"]["test_size"] = 0.0
+        params["sets"]["isic2018"] = EXTERNAL
+
+    message = refuse(change)
+    assert "  models.vgg16.monitor: test scores the study's test images, and sets.st" in message
+
+    def change_and_use_folds(params):
+        change(params)
+        params["sets"]["study"]["split"]["folds"] = 5
+
+    assert accept(change_and_use_folds).models["vgg16"].monitor == "test"
+    accept(lambda p: [change(p), p["sets"]["study"].update(split={"by": "column", "column": "a"})])
+
+
+def test_no_test_image_is_monitored_while_settings_are_chosen(refuse):
+    assert accept(monitor_test_images).models["cnn"].monitor == "none"
+
+    def change(params):
+        monitor_test_images(params)
+        params["evaluate"]["partition"] = "val"
+
+    message = refuse(change)
+    assert "models.vgg16.monitor: test scores" in message
+    assert "with evaluate.partition: val no test image is scored; set monitor: none" in message
 
 
 def test_settings_that_have_their_default_are_not_shown():

@@ -175,6 +175,9 @@ def test_stacked_tables_begin_with_model_and_set():
     assert stacked.index.tolist() == [0, 1, 2]
 
 
+NOT_MONITORED = pd.DataFrame({"epoch": [], "test_accuracy": [], "test_loss": []})
+
+
 def test_learning_curves_become_one_long_table_with_val_if_there_is_one():
     with_val = pd.DataFrame(
         {"epoch": [1, 2], "accuracy": [0.1, 0.2], "loss": [2, 1], "n_predicted_classes": [7, 6],
@@ -183,7 +186,8 @@ def test_learning_curves_become_one_long_table_with_val_if_there_is_one():
     without = pd.DataFrame(
         {"epoch": [1], "accuracy": [0.5], "loss": [5], "n_predicted_classes": [3]}
     )
-    table = stack_learning_curves({"vgg16": with_val, "cnn": without})
+    monitored = {"vgg16": NOT_MONITORED, "cnn": NOT_MONITORED}
+    table = stack_learning_curves({"vgg16": with_val, "cnn": without}, monitored=monitored)
     assert list(table) == [
         "model", "partition", "epoch", "accuracy", "loss", "n_predicted_classes"
     ]  # fmt: skip
@@ -194,6 +198,10 @@ def test_learning_curves_become_one_long_table_with_val_if_there_is_one():
         ["vgg16", "val", 2, 0.4, 3, 2],
         ["cnn", "train", 1, 0.5, 5, 3],
     ]
+    monitored["cnn"] = pd.DataFrame({"epoch": [1], "test_accuracy": [0.6], "test_loss": [4.0]})
+    longer = stack_learning_curves({"vgg16": with_val, "cnn": without}, monitored=monitored)
+    pd.testing.assert_frame_equal(longer[:-1], table, check_dtype=False)
+    assert longer.to_csv(index=False).splitlines()[-1] == "cnn,test,1,0.6,4.0,"
 
 
 def test_a_score_on_validation_images_is_named_as_one():

@@ -61,6 +61,15 @@ def test_epochs_have_whole_ticks():
         assert all(float(label).is_integer() for label in labels)
 
 
+def test_curves_of_train_val_and_test_are_told_apart_by_their_dashes():
+    table = pd.DataFrame({"model": "m", "partition": ["train", "val", "test"] * 2})
+    table = table.assign(epoch=[1, 1, 1, 2, 2, 2], loss=1.0)
+    spec = charts.learning_curves(table, "loss", {"m": "red"})
+    svg = vl_convert.vegalite_to_svg(spec | {"width": 300})
+    lines = svg[svg.index("mark-line") : svg.index("mark-symbol")]
+    assert re.findall(r'stroke-dasharray="([0-9,]+)"', lines) == ["3,3", "1,0", "9,4"]
+
+
 def test_every_model_keeps_its_colour_and_an_eighth_starts_again():
     colours = charts.model_colours([f"m{i}" for i in range(8)])
     assert len(set(colours.values())) == 7

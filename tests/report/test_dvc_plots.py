@@ -52,6 +52,23 @@ def test_dvc_fills_every_anchor_of_a_template(path):
     assert filled["data"]["values"] == rows
 
 
+def test_curves_of_test_images_say_that_nothing_was_chosen_by_them():
+    rows = [
+        {"rev": "workspace", "model": "cnn", "partition": partition, "epoch": epoch, "loss": 1}
+        for partition in ("train", "test")
+        for epoch in (1, 2)
+    ]
+    folder = str(ROOT / ".dvc/plots")
+    renderer = VegaRenderer(
+        rows, "plot", template="curves", template_dir=folder, x="epoch", y="loss"
+    )
+    svg = vl_convert.vegalite_to_svg(renderer.get_filled_template())
+    texts = re.findall(r">([^<>]+)</t(?:ext|span)>", svg)
+    assert "test images, watched during training" in texts
+    assert "nothing was chosen by them" in texts
+    assert "train" in texts
+
+
 def test_each_confusion_matrix_is_below_its_own_name_though_one_revision_lacks_a_model():
     path = ROOT / ".dvc/plots/confusion.json"
     models = {"workspace": ("cnn", "new", "vgg16"), "HEAD": ("cnn", "vgg16")}

@@ -179,6 +179,7 @@ def test_runs_by_fold_test_on_every_image_once_and_restore_the_folder(reproduced
     plots = reproduced.folder / "plots"
     for name in ("vgg16", "wide", "small"):
         (plots / f"curves/{name}.csv").unlink(missing_ok=True)
+        (plots / f"monitored/{name}.csv").unlink(missing_ok=True)
         (plots / f"mistakes/{name}.png").unlink(missing_ok=True)
     (plots / "partitions/elsewhere.csv").unlink(missing_ok=True)
     reproduced.edit(keep_one_model)

@@ -22,6 +22,8 @@ from lesions.sampling.split import count_partitions
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARTITIONS = ("train", "val", "cal", "test")
 TESTED = re.compile(r"(on|of) the test (images|photographs)|\d test (images|photographs)")
+MONITORED = ["epoch", "test_accuracy", "test_loss"]
+WATCHED = "test images, watched during training; nothing was chosen by them"
 MODELS = {"cnn": 3.0, "vgg16": 1.5}  # and their skill
 
 
@@ -38,7 +40,7 @@ def study(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
         runpy.run_path(str(ROOT / "stages" / f"{name}.py"), run_name="__main__")
 
-    def run_all(*, partition, rule="plain", partitions=PARTITIONS, profile="demo"):
+    def run_all(*, partition, rule="plain", partitions=PARTITIONS, profile="demo", monitored=()):
         params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params["profile"] = profile
         params["evaluate"] |= {"partition": partition, "n_resamples": 100}
@@ -51,8 +53,10 @@ def study(tmp_path, monkeypatch):
             "source": {"kind": "folder", "path": "isic2018", "extra_images": "refuse"},
             "split": {"by": "none"},
         }
+        for name in monitored:
+            params["models"][name] |= {"keep_epoch": "last", "monitor": "test"}
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-        write_set("study", partitions)
+        write_set("study", partitions, watched=monitored)
         write_set("isic2018", ("test",))
         for model in MODELS:
             run("calibrate", **{"key": model})
@@ -67,7 +71,7 @@ def study(tmp_path, monkeypatch):
     return run_all
 
 
-def write_set(name, partitions):
+def write_set(name, partitions, watched=()):
     """Write what the stages up to `predict` make of a set."""
     rng = np.random.default_rng(len(name))
     labels = make_labels(rng)
@@ -89,6 +93,10 @@ def write_set(name, partitions):
         save(Path(f"predictions/{name}/{model}.json"), {"cpu": "A CPU"})
         save(Path(f"plots/curves/{model}.csv"), make_curve(0))
     if name == "study":
+        monitored = make_curve(0)[["epoch", "accuracy", "loss"]].set_axis(MONITORED, axis=1)
+        for model in MODELS:
+            rows = monitored if model in watched else monitored[:0]
+            save(Path(f"plots/monitored/{model}.csv"), rows)
         save(folder / "audit/counts.json", {"n_images": len(labels)})
         save(folder / "audit/near_duplicates.png", make_picture("pairs"))
         counts = count_partitions(labels, drawn, groups, codes=CODES)
@@ -155,6 +163,24 @@ def test_test_images_are_scored_of_the_study_and_of_every_other_set(study):
     sources = pd.read_csv("plots/comparison/scores.csv")["source"].tolist()
     assert sources == ["measured", "on isic2018", "published"] * 2 + ["published"]
     assert all("no test image was scored" not in text for text in written_texts())
+
+
+def test_monitored_test_images_are_drawn_and_marked(study):
+    study(partition="test", monitored=["vgg16"])
+    page, _, card = written_texts()
+    assert WATCHED in page
+    assert "the scores on this card; watched during training, nothing was chosen by them" in card
+    watched = pd.read_csv("plots/comparison/learning_curves.csv").query("partition == 'test'")
+    assert set(watched["model"]) == {"vgg16"}
+    expected = pd.read_csv("plots/monitored/vgg16.csv")
+    assert watched[["epoch", "accuracy", "loss"]].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_where_no_test_image_is_monitored_none_is_mentioned(study):
+    study(partition="test")
+    curves = pd.read_csv("plots/comparison/learning_curves.csv")
+    assert set(curves["partition"]) == {"train", "val"}
+    assert not any("watched during training" in text for text in written_texts())
 
 
 def test_a_study_without_test_images_is_compared_on_the_other_set(study):

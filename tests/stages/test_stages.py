@@ -109,7 +109,7 @@ def test_a_stage_reads_images_only_of_the_size_in_the_settings(stage):
     """`train` does so through `open_inputs`."""
     for name, body in STAGES.items():
         if any("/images.npy" in dep for dep in body.get("do", body)["deps"]):
-            assert name in ("augment", "balance", "features", "predict")
+            assert name in ("augment", "balance", "features", "train", "predict")
     text = (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
     assert "open_images(paths.images, pixels=params.resize.pixels)" in text
     assert "np.load(paths.images" not in text

@@ -25,7 +25,7 @@ def images(tmp_path):
 
 
 @pytest.fixture
-def features(tmp_path):
+def features(tmp_path, images):
     """The folder of a backbone with six features: those of 5 mixed images and of 1 val image."""
     folder = tmp_path / "backbone"
     settings = {"filters": [2], "dense_units": [], "dropout": 0, "batch_norm_momentum": 0.9}
@@ -40,6 +40,7 @@ def open_(
     path,
     *,
     rows="resampled",
+    monitor="none",
     metadata=NO_METADATA,
     partition=PARTITION,
     mixing=MIXING,
@@ -47,12 +48,14 @@ def open_(
 ):
     return open_inputs(
         path,
+        images=path.parent / "images.npy",
         mixing=mixing,
         mixed_labels=MIXED_LABELS,
         labels=LABELS,
         metadata=metadata,
         partition=partition,
         rows=rows,
+        monitor=monitor,
         image_pixels=image_pixels,
     )
 
@@ -106,6 +109,24 @@ def test_the_images_of_val_choose_the_epoch(images):
     rows, labels = open_(images).validation
     np.testing.assert_array_equal(rows, IMAGES[[1]])
     assert labels.tolist() == [4]
+
+
+@pytest.mark.parametrize("source", ["images", "features"])
+def test_test_images_are_taken_only_to_be_monitored(source, request):
+    path = request.getfixturevalue(source)
+    assert open_(path).monitored is None
+    inputs = open_(path, monitor="test")
+    rows, labels = inputs.monitored
+    assert labels.tolist() == [0]
+    pixels = IMAGES[[3]].astype(np.float32)
+    expected = pixels if inputs.backbone is None else inputs.backbone(pixels, training=False)
+    np.testing.assert_allclose(rows, expected, rtol=1e-5)
+
+
+def test_metadata_are_monitored_beside_their_images(images):
+    rows, _ = open_(images, metadata=METADATA, monitor="test").monitored
+    np.testing.assert_array_equal(rows["metadata"], METADATA[[3]])
+    np.testing.assert_array_equal(rows["pixels"], IMAGES[[3]])
 
 
 @pytest.mark.parametrize("source", ["images", "features"])

@@ -17,7 +17,7 @@ from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.networks.layers import add_metadata
 from lesions.networks.saving import save_network
 from lesions.training import loop
-from lesions.training.loop import N_READ, train
+from lesions.training.loop import N_READ, train, write_curves
 from lesions.training.step import take_rows
 
 N_TRAIN, EPOCHS = 26, 5
@@ -31,6 +31,7 @@ def rows(n, seed):
 
 INPUTS, LABELS = rows(N_TRAIN, seed=0)
 VALIDATION = rows(14, seed=1)
+MONITORED = rows(11, seed=2)
 
 
 def build():
@@ -57,6 +58,7 @@ def run(
     read=INPUTS.__getitem__,
     on_epoch=lambda history: None,
     validation=VALIDATION,
+    monitored=None,
     seed=1,
     **changes,
 ):
@@ -75,6 +77,7 @@ def run(
         read,
         LABELS,
         validation=validation,
+        monitored=monitored,
         seed=seed,
         checkpoint=checkpoint,
         on_epoch=keep,
@@ -471,6 +474,67 @@ def test_the_epochs_differ_so_that_keeping_one_means_something(unbroken):
     _, histories, kept = unbroken
     assert kept < EPOCHS
     assert histories[-1]["val_loss"].is_unique
+
+
+# Test images that are monitored
+
+LAST = {"keep_epoch": "last", "ema_momentum": 0.8}
+
+
+def write(folder, history):
+    files = {name: folder / f"{name}.csv" for name in ("curve", "monitored")}
+    write_curves(history, **files)
+    return files["curve"].read_bytes(), pd.read_csv(files["monitored"])
+
+
+def save(folder, network):
+    save_network(network, folder / "network.keras")
+    return (folder / "network.keras").read_bytes()
+
+
+def test_monitoring_changes_no_weight_no_other_score_and_no_choice(tmp_path):
+    plain, watched = tmp_path / "plain", tmp_path / "watched"
+    network, histories, kept = run(plain, **LAST)
+    other, watched_histories, other_kept = run(watched, monitored=MONITORED, **LAST)
+    assert save(plain, network) == save(watched, other)
+    assert kept == other_kept == EPOCHS
+    curve, nothing = write(plain, histories[-1])
+    same_curve, monitored = write(watched, watched_histories[-1])
+    assert curve == same_curve
+    assert list(nothing) == list(monitored) == ["epoch", "test_accuracy", "test_loss"]
+    assert nothing.empty
+    assert monitored["epoch"].tolist() == list(range(1, EPOCHS + 1))
+    # scikit-learn's opinion of the averaged weights, which are kept.
+    inputs, labels = MONITORED
+    probabilities = other.predict_on_batch(inputs).astype(float)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    last = monitored.iloc[-1]
+    loss = log_loss(labels, probabilities, labels=range(7))
+    assert last["test_loss"] == pytest.approx(loss, rel=1e-5)
+    accuracy = accuracy_score(labels, probabilities.argmax(axis=1))
+    assert last["test_accuracy"] == pytest.approx(accuracy, rel=1e-6)
+
+
+def test_a_stopped_training_that_is_monitored_ends_with_the_same_bits(tmp_path, capsys):
+    expected = run(tmp_path / "unbroken", monitored=MONITORED, **LAST)
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", monitored=MONITORED, on_epoch=stop_after(2), **LAST)
+    capsys.readouterr()
+    resumed = run(tmp_path / "stopped", monitored=MONITORED, **LAST)
+    assert_same(resumed, expected)
+    printed = capsys.readouterr().out
+    assert "resuming after epoch 2" in printed
+    assert re.search(r"test_accuracy 0\.\d{4}  test_loss \d", printed)
+
+
+def test_not_even_an_infinite_score_of_test_images_ends_a_training(tmp_path):
+    inputs, labels = MONITORED
+    broken = (np.full_like(inputs, np.nan), labels)
+    settings = {"build": build_with(), "epochs": 2, "keep_epoch": "last"}
+    _, histories, kept = run(tmp_path, monitored=broken, **settings)
+    assert kept == 2
+    assert histories[-1]["test_loss"].isna().all()
+    assert len(write(tmp_path, histories[-1])[1]) == 2
 
 
 # What is read

@@ -44,6 +44,7 @@ class Training(Section):
     epochs: Count
     keep_epoch: Literal["val_loss", "val_accuracy", "last"]
     patience: Count | None = None
+    monitor: Literal["none", "test"] = "none"
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
@@ -79,6 +80,12 @@ class Training(Section):
             raise ValueError(
                 "patience needs a best epoch, and keep_epoch is last; set keep_epoch: val_loss or "
                 "val_accuracy, or patience: null"
+            )
+        if self.monitor == "test" and self.keep_epoch != "last":
+            raise ValueError(
+                f"monitor: test shows scores of test images, and keep_epoch: {self.keep_epoch} "
+                "chooses an epoch; nothing may be chosen by them; set keep_epoch: last, or "
+                "monitor: none"
             )
         return self
 

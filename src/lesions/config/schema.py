@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from lesions.config.backbones import Backbone
 from lesions.config.classes import Classes
 from lesions.config.models import Model
-from lesions.config.sets import PhotoSet, check_sets
+from lesions.config.sets import PhotoSet, check_sets, has_test_images
 from lesions.config.types import Count, Name, Pixels, Section, Seed, sort_names
 
 
@@ -150,13 +150,28 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _something_is_tested_on(self) -> Self:
-        split = self.sets["study"].split
-        if split.by == "column" or split.folds or split.test_size or len(self.sets) > 1:
+        if has_test_images(self.sets["study"].split) or len(self.sets) > 1:
             return self
         raise ValueError(
             "sets.study.split.test_size is 0, and sets has no other set, so that there are no test "
             "images; raise sets.study.split.test_size, or add a set to `sets` that is tested on"
         )
+
+    @model_validator(mode="after")
+    def _monitored_images_may_be_scored(self) -> Self:
+        for name, model in self.models.items():
+            if model.monitor == "test" and not has_test_images(self.sets["study"].split):
+                raise ValueError(
+                    f"models.{name}.monitor: test scores the study's test images, and "
+                    "sets.study.split.test_size is 0; raise it, or set monitor: none"
+                )
+            if model.monitor == "test" and self.evaluate.partition == "val":
+                raise ValueError(
+                    f"models.{name}.monitor: test scores the study's test images, and with "
+                    "evaluate.partition: val no test image is scored; set monitor: none, or "
+                    "evaluate.partition: test"
+                )
+        return self
 
     @model_validator(mode="after")
     def _validation_images_exist(self) -> Self:

@@ -201,6 +201,11 @@ class PhotoSet(Section):
     split: Split
 
 
+def has_test_images(split: Split) -> bool:
+    """Return whether a split leaves test images; that a column does, stage `split` checks."""
+    return split.by == "column" or bool(split.folds or split.test_size)
+
+
 def check_sets(sets: dict[Name, PhotoSet]) -> None:
     """Raise ValueError unless `study` is split and every other set is for testing alone."""
     if "calibration" in sets:

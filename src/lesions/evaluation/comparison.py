@@ -150,18 +150,23 @@ def stack_tables(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFra
     return stacked.reset_index(["model", "set"]).reset_index(drop=True)
 
 
-def stack_learning_curves(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return `model`, `partition` (`train` or `val`), `epoch` and `LEARNING_CURVES` of all models.
+def stack_learning_curves(
+    curves: Mapping[str, pd.DataFrame], *, monitored: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Return `model`, `partition`, `epoch` and `LEARNING_CURVES` of all models.
 
     Each curve has `epoch`, `LEARNING_CURVES` and, if there are validation images, the same with the
-    prefix `val_`, one row per epoch.
+    prefix `val_`, one row per epoch. In `monitored` are `epoch`, `test_accuracy` and `test_loss` of
+    test images; rows with the partition `test` are only of models with `monitor: test`.
     """
     tables = []
     for model, curve in curves.items():
-        for partition, prefix in (("train", ""), ("val", "val_")):
-            if f"{prefix}loss" in curve:
-                table = curve[["epoch", *(f"{prefix}{name}" for name in LEARNING_CURVES)]]
-                table = table.set_axis(["epoch", *LEARNING_CURVES], axis=1)
+        scored = {"train": (curve, ""), "val": (curve, "val_"), "test": (monitored[model], "test_")}
+        for partition, (table, prefix) in scored.items():
+            if f"{prefix}loss" in table and len(table):
+                columns = ["epoch", *(f"{prefix}{name}" for name in LEARNING_CURVES)]
+                table = table.reindex(columns=columns).set_axis(["epoch", *LEARNING_CURVES], axis=1)
+                table = table.astype({"n_predicted_classes": "Int64"})  # unknown of test images
                 tables.append(table.assign(model=model, partition=partition))
     return pd.concat(tables)[["model", "partition", "epoch", *LEARNING_CURVES]]
 

@@ -74,8 +74,8 @@ def balance_bars(table: pd.DataFrame, colours: Mapping[str, str]) -> dict:
 
 
 def learning_curves(table: pd.DataFrame, measure: str, colours: Mapping[str, str]) -> dict:
-    """Return a measure by `epoch` and `model`; the `partition` `train` is dashed, `val` solid."""
-    dashes = alt.Scale(domain=["train", "val"], range=[[3, 3], [1, 0]])
+    """Return a measure by `epoch` and `model`; a `partition` but `val` is dashed, `test` longer."""
+    dashes = alt.Scale(domain=["train", "val", "test"], range=[[3, 3], [1, 0], [9, 4]])
     n_ticks = min(5, max(1, int(table["epoch"].max()) - 1))  # more would be at fractions of epochs
     chart = _chart(table[["model", "partition", "epoch", measure]])
     chart = chart.mark_line(point={"size": 14, "opacity": 1}, strokeWidth=2).encode(

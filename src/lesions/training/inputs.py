@@ -11,7 +11,8 @@ from lesions.imaging.arrays import open_images
 from lesions.networks.backend import keras
 from lesions.networks.layers import join
 from lesions.networks.saving import load_network
-from lesions.sampling.mixing import index_all_images, mix
+from lesions.sampling.mixing import index_all_images, mix, select_images
+from lesions.training.feature_extraction import extract_features
 from lesions.training.step import Rows
 
 
@@ -22,6 +23,7 @@ class Inputs(NamedTuple):
     read: Callable[[np.ndarray], Rows]  # row numbers to float32 rows
     labels: np.ndarray  # int (n_rows,)
     validation: tuple[Rows, np.ndarray] | None  # rows and labels; None: no validation images
+    monitored: tuple[Rows, np.ndarray] | None  # of the test images; None: they are not scored
     backbone: keras.Model | None  # from pixels to features; None: the rows are pixels
 
     def end_to_end(self, network: keras.Model) -> keras.Model:
@@ -32,12 +34,14 @@ class Inputs(NamedTuple):
 def open_inputs(
     path: Path,
     *,
+    images: Path,
     mixing: sparse.csr_matrix,
     mixed_labels: np.ndarray,
     labels: np.ndarray,
     metadata: np.ndarray,
     partition: np.ndarray,
     rows: str,
+    monitor: str,
     image_pixels: int,
 ) -> Inputs:
     """Open the images that stage `resize` stored, or the features that stage `features` stored.
@@ -46,6 +50,8 @@ def open_inputs(
     ----------
     path
         The array of images, or the folder of features.
+    images
+        The array of images, of which those of the test part are monitored.
     mixing, mixed_labels
         As `lesions.sampling.mixing.load_mixing` returns them.
     labels
@@ -57,15 +63,22 @@ def open_inputs(
         `(n_images,)`: `train`, `val`, `cal` or `test`.
     rows
         `resampled`: all rows of `mixing`; `train`: the training images, which are its first rows.
+    monitor
+        `test`: the test images are `monitored`; features of them are computed now, since stage
+        `features` stores none. `none`: nothing is.
     image_pixels
         The setting `resize.pixels`.
     """
     n_rows = len(mixed_labels) if rows == "resampled" else mixing.shape[1]
     val = np.flatnonzero(partition == "val")
+    test = np.flatnonzero((partition == "test") & (monitor == "test"))
     if path.is_dir():
         train = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
         read, validation = train.__getitem__, np.load(path / "val.npy")
         backbone = load_network(path / "backbone.keras")
+        monitored = np.empty((len(test), *train.shape[1:]), np.float32)
+        stored = open_images(images, pixels=image_pixels)
+        extract_features(backbone, select_images(test, len(stored)), stored, monitored)
     else:
         train = open_images(path, pixels=image_pixels)
         weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(train))
@@ -74,11 +87,13 @@ def open_inputs(
             return _pair(mix(weights[batch], train), weights[batch] @ metadata)
 
         validation, backbone = _pair(train[val], metadata[val]), None
+        monitored = _pair(train[test], metadata[test])
     return Inputs(
         rows=train,
         read=read,
         labels=mixed_labels[:n_rows],
         validation=(validation, labels[val]) if len(val) else None,
+        monitored=(monitored, labels[test]) if len(test) else None,
         backbone=backbone,
     )
 

@@ -27,6 +27,7 @@ from lesions.training.step import (
 )
 
 N_READ = 256  # rows that are read, and handed to TensorFlow, at once; bounds the memory
+MONITORED = ("test_accuracy", "test_loss")
 
 
 @dataclass
@@ -44,6 +45,7 @@ def train(
     labels: np.ndarray,
     *,
     validation: tuple[Rows, np.ndarray] | None,
+    monitored: tuple[Rows, np.ndarray] | None = None,
     augment: str,
     loss: Mapping,
     optimizer: Mapping,
@@ -74,6 +76,8 @@ def train(
         Integers `(n_train,)`; every class occurs.
     validation
         Inputs and labels that choose the epoch; `None`: the last epoch is kept.
+    monitored
+        Inputs and labels of the test images to score after each epoch; nothing is chosen by them.
     augment
         A policy of `lesions.training.augmentation`.
     loss
@@ -90,8 +94,9 @@ def train(
         File of the progress; to be removed once the trained network has been saved.
     on_epoch
         Called after each epoch with the whole history: `epoch` (from 1), `accuracy`, `loss`,
-        `n_predicted_classes` (classes that were predicted for any row) and, with `validation`, the
-        same with the prefix `val_`. `loss` is what is minimised, `val_loss` the cross-entropy.
+        `n_predicted_classes` (classes that were predicted for any row) and the same with the
+        prefix `val_` of `validation` and `test_` of `monitored`. `loss` is what is minimised,
+        `val_loss` and `test_loss` are the cross-entropy.
 
     Raises
     ------
@@ -127,11 +132,10 @@ def train(
         row = {"epoch": epoch + 1} | _run_epoch(fit, changed, labels, order, n_read)
         with optimizer.averaged():
             if validation is not None:
-                inputs, val_labels = validation
-                order = np.arange(len(val_labels))
-                scores = _run_epoch(score, partial(take_rows, inputs), val_labels, order, N_READ)
-                row |= {f"val_{name}": value for name, value in scores.items()}
+                row |= _score(score, *validation, "val_")
             _refuse_infinite(row)
+            if monitored is not None:  # only now: not even a training ends because of them
+                row |= _score(score, *monitored, "test_")
             progress.history.append(row)
             if _is_best(progress.history, keep_epoch):
                 progress.best_epoch = epoch + 1
@@ -144,6 +148,18 @@ def train(
     return progress.best_epoch
 
 
+def write_curves(history: pd.DataFrame, *, curve: Path, monitored: Path) -> None:
+    """Write all but the scores of test images to `curve`, and these to a file of their own.
+
+    `history` is that of `train`. `monitored` has `epoch`, `test_accuracy` and `test_loss`, and no
+    row if no test image was scored.
+    """
+    is_test = history.columns.str.startswith("test_")
+    history.loc[:, ~is_test].to_csv(curve, index=False)
+    scored = history if is_test.any() else history.head(0)
+    scored.reindex(columns=["epoch", *MONITORED]).to_csv(monitored, index=False)
+
+
 def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
     """Return the means of a compiled function over all rows, `n_read` at a time."""
     chunks = [order[start : start + n_read] for start in range(0, len(order), n_read)]
@@ -154,6 +170,12 @@ def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
     accuracy, loss = (sums[:2] / len(order)).tolist()
     n_predicted_classes = int(np.count_nonzero(sums[2:]))
     return {"accuracy": accuracy, "loss": loss, "n_predicted_classes": n_predicted_classes}
+
+
+def _score(score, inputs, labels, prefix) -> dict[str, float]:
+    order = np.arange(len(labels))
+    scores = _run_epoch(score, partial(take_rows, inputs), labels, order, N_READ)
+    return {f"{prefix}{name}": value for name, value in scores.items()}
 
 
 def _read_changed(read, policy, rng, rows) -> Rows:
