@@ -243,7 +243,7 @@ def render_template(
         keep_trailing_newline=True,
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
-    ours += (name_network, keeps_random_weights)
+    ours += (name_network, keeps_random_weights, list_resolutions)
     filters = (
         *ours,
         describe_baseline,
