@@ -8,6 +8,9 @@ the share of our time that the loop waits for photographs.
 
 `--augment none` leaves augmentation out. `--parts` times the parts of a training step instead:
 forward alone, forward and backward, with Keras' layers and with ours, and the augmentation.
+`--photographs` times our loop on a stored array beside our loop on photographs, JPEGs of 600 × 450
+px as `benchmarks/resize.py` writes them, decoded fully and at reduced scale. The first 256 images
+of an epoch are always waited for, so `--images` should be several times that.
 
 `python benchmarks/finetune.py` takes about 15 minutes.
 """
@@ -20,8 +23,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from resize import write_photographs
 from side_by_side import call_in_process, learn_as_stage_train, summarize, write_results
 
+from lesions.imaging.photographs import Photographs
 from lesions.networks import load_build
 from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.training import loop
@@ -38,6 +43,8 @@ BACKBONE = {
     "dense_units": [],
     "dropout": 0.3,
 }
+SOURCES = {"array": "reduced", "photographs, reduced": "reduced", "photographs, full": "full"}
+QUALITY = 100  # of the JPEGs
 NETWORKS = {
     "EfficientNet-Lite0": ("efficientnet_lite", {"version": 0}),
     "VGG16": ("applications", {"network": "VGG16"}),
@@ -59,16 +66,20 @@ def main():
     parser.add_argument("--images", type=int, default=512, help="images an epoch")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--augment", choices=["none", "dermatoscopy"], default="dermatoscopy")
-    parser.add_argument("--parts", action="store_true", help="time the parts of a step")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--parts", action="store_true", help="time the parts of a step")
+    modes.add_argument("--photographs", action="store_true", help="read photographs themselves")
     options = parser.parse_args()
     measure_row = measure_parts if options.parts else measure_pairs
+    measure_row = measure_sources if options.photographs else measure_row
     rows = [
         {"network": name, "pixels": pixels} | measure_row(name, pixels, options)
         for name in options.networks
         for pixels in options.pixels
     ]
     settings = vars(options) | LEARNING | {"threads": THREADS}
-    write_results("finetune_parts" if options.parts else "finetune", rows, settings=settings)
+    mode = "_parts" * options.parts + "_photographs" * options.photographs
+    write_results(f"finetune{mode}", rows, settings=settings)
 
 
 def measure_pairs(name, pixels, options):
@@ -95,6 +106,35 @@ def measure(method, name, pixels, n_images, policy):
         np.save(file, draw_images(n_images, pixels))
         images, labels = np.load(file, mmap_mode="r"), np.arange(n_images) % N_CLASSES
         return method(build(name, pixels), images, labels, policy, Path(folder))
+
+
+def measure_sources(name, pixels, options):
+    """Return images per second and the share of time spent waiting, for each of `SOURCES`."""
+    found = {source: [] for source in SOURCES}
+    with tempfile.TemporaryDirectory() as folder:
+        files = call_in_process(write_photographs, folder, options.images, QUALITY)
+        for _ in range(options.pairs):
+            for source in SOURCES:
+                arguments = (source, files, name, pixels, options.augment)
+                found[source].append(call_in_process(measure_source, *arguments))
+    return {
+        f"{source}, {what}": summarize([run[index] for run in runs])
+        for source, runs in found.items()
+        for index, what in enumerate(("images/s", "waiting"))
+    }
+
+
+def measure_source(source, files, name, pixels, policy):
+    """Return what `measure` does, of our loop on photographs or on their array."""
+    configure_tensorflow(seed=SEED, threads=THREADS)
+    labels, decode = np.arange(len(files)) % N_CLASSES, SOURCES[source]
+    settings = {"pixels": pixels, "interpolation": "area", "crop": "square", "decode": decode}
+    images = Photographs([Path(file) for file in files], **settings)
+    with tempfile.TemporaryDirectory() as folder:
+        if source == "array":
+            np.save(Path(folder) / "images.npy", images[:])
+            images = np.load(Path(folder) / "images.npy", mmap_mode="r")
+        return train_ours(build(name, pixels), images, labels, policy, Path(folder))
 
 
 def draw_images(n_images, pixels):

@@ -50,7 +50,7 @@ MEANINGS = {
     "backbones.<name>.weights_sha256": "SHA-256 of the weights file; stands for its content",
     "backbones.<name>.pooling": "of the last feature maps",
     "models.<name>.architecture": "file in `src/lesions/networks/`",
-    "models.<name>.inputs": "file or folder in `data/sets/study/`",
+    "models.<name>.inputs": "file or folder in `data/sets/study/`; `raw`: the photographs",
     "models.<name>.metadata": "of the lesion, read beside its image; none, unless they are listed",
     "models.<name>.network": "its name in `keras.applications`",
     "models.<name>.version": "EfficientNet-Lite0, 1 or 2",

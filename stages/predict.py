@@ -4,8 +4,8 @@ from lesions.pipeline.cli import read_params, read_paths
 
 import numpy as np
 
-from lesions.imaging.arrays import open_images
-from lesions.inference.predict import predict_images
+from lesions.imaging.photographs import open_photographs
+from lesions.inference.predict import find_pixels, predict_images
 from lesions.networks.backend import configure_tensorflow
 from lesions.networks.metadata import encode_metadata
 from lesions.networks.saving import load_network, read_encoding, read_trained_on
@@ -13,7 +13,7 @@ from lesions.pipeline.files import read_table, write_json
 
 
 def main():
-    inputs = ("labels", "images", "partitions", "model")
+    inputs = ("labels", "images", "raw", "partitions", "model")
     paths = read_paths(__doc__, *inputs, "predictions", "trained_on")
     params = read_params()
     configure_tensorflow(seed=params.seed, threads=params.threads)
@@ -21,11 +21,17 @@ def main():
     labels = read_table(paths.labels)
     table["label"] = labels["label"]
     held_out = np.flatnonzero(table["partition"] != "train")
-    images = open_images(paths.images, pixels=params.resize.pixels)[held_out]
-    metadata = encode_metadata(labels.iloc[held_out], read_encoding(paths.model))
-    network, settings = load_network(paths.model), dict(params.predict)
+    network = load_network(paths.model)
+    resize = dict(params.resize) | {"pixels": find_pixels(network)}
+    # At the size of the stored images, photographs are resized to just these.
+    source = paths.images if resize["pixels"] == params.resize.pixels else paths.raw
     probabilities = predict_images(
-        network, images, codes=params.classes.codes, metadata=metadata, **settings
+        network,
+        open_photographs(source, labels["image_path"], **resize),
+        rows=held_out,
+        codes=params.classes.codes,
+        metadata=encode_metadata(labels.iloc[held_out], read_encoding(paths.model)),
+        **dict(params.predict),
     )
     predictions = table.iloc[held_out].reset_index(drop=True).join(probabilities)
     predictions.to_csv(paths.predictions, index=False, float_format="%.6f")

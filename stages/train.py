@@ -31,6 +31,7 @@ def main():
     partition = pd.read_csv(paths.partitions)["partition"].to_numpy()
     encoding = choose_encoding(labels[partition == "train"], model.metadata)
     metadata = encode_metadata(labels, encoding)
+    resize = model.resize_settings(dict(params.resize))
     inputs = open_inputs(
         paths.inputs,
         images=paths.images,
@@ -41,7 +42,8 @@ def main():
         partition=partition,
         rows=model.rows,
         monitor=model.monitor,
-        image_pixels=params.resize.pixels,
+        image_paths=labels["image_path"],
+        resize=resize,
     )
     codes, network_settings = params.classes.codes, model.network_settings()
     build = load_build(model.architecture, network_settings)
@@ -49,7 +51,8 @@ def main():
     network = add_metadata(network, metadata.shape[1])
 
     settings = (
-        f"{params.seed} {params.threads} {codes} {model.model_dump_json()} {keras.__version__}"
+        f"{params.seed} {params.threads} {codes} {resize} {model.model_dump_json()} "
+        f"{keras.__version__}"
     )
     key = training_key(settings, [Path(__file__), *(getattr(paths, name) for name in data)])
     checkpoint = paths.checkpoint / key / "checkpoint.npz"

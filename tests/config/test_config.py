@@ -535,7 +535,39 @@ def test_each_architecture_reads_weights_files_of_its_own_kind(refuse, architect
 
 def test_a_fine_tuned_network_reads_photographs(refuse):
     message = refuse(fine_tuned("applications", inputs="features/vgg16"))
-    assert "  models.cnn.inputs: Input should be 'images.npy'" in message
+    assert "  models.cnn.inputs: Input should be 'images.npy' or 'raw'" in message
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "applications", "efficientnet_lite", "residual"])
+def test_a_model_that_reads_photographs_has_its_own_size(architecture):
+    def change(params):
+        if architecture == "residual":
+            make_residual(params, [2])
+        elif architecture != "cnn":
+            fine_tuned(architecture)(params)
+        model = params["models"]["cnn"]
+        model |= {"inputs": "raw", "input_pixels": 224, "metadata": ["age"], "augment": "dihedral"}
+
+    params = accept(change)
+    resize = dict(params.resize)
+    assert params.models["cnn"].resize_settings(resize) == resize | {"pixels": 224}
+    assert resize["pixels"] == 64
+    assert params.models["vgg16"].resize_settings(resize) == resize
+    stored = accept(lambda params: None).models["cnn"]
+    assert stored.inputs == "images.npy"
+    assert stored.resize_settings(resize) == resize
+
+
+def test_features_need_an_architecture_that_reads_them_whatever_their_backbone_is_called(refuse):
+    def change(params):
+        params["backbones"]["raw"] = params["backbones"].pop("vgg16")
+        params["models"]["vgg16"]["inputs"] = "features/raw"
+
+    accept(change)
+    message = refuse(lambda params: (change(params), params["models"].pop("vgg16")))
+    assert "  backbones.raw: no model reads it; set a model's inputs to features/raw" in message
+    message = refuse(setting(("models", "vgg16", "inputs"), "raw"))
+    assert "  models.vgg16.inputs: String should match pattern" in message
 
 
 METADATA = ("models", "cnn", "metadata")
@@ -562,6 +594,7 @@ def test_how_a_diagnosis_was_confirmed_is_never_an_input(refuse):
 def test_metadata_are_read_beside_images_alone(refuse):
     message = refuse(setting(("models", "vgg16", "metadata"), ["age"]))
     assert "models.vgg16: metadata is read beside images, and inputs are features/vgg16;" in message
+    assert "or inputs: images.npy or raw with an architecture that takes them" in message
 
 
 @pytest.mark.parametrize("augment", ["mixup", "cutmix"])
@@ -576,12 +609,14 @@ def test_efficientnet_lite_has_the_versions_0_to_2(refuse):
     assert "  models.cnn.version: " in refuse(fine_tuned("efficientnet_lite", version=3))
 
 
-def test_every_stage_of_a_residual_network_halves_the_image(refuse):
-    def make_residual(params, filters):
-        model = params["models"]["cnn"]
-        del model["dense_units"], model["batch_norm_momentum"]
-        model.update(architecture="residual", filters=filters, blocks=2)
+def make_residual(params, filters):
+    """Turn the model `cnn` into a residual network."""
+    model = params["models"]["cnn"]
+    del model["dense_units"], model["batch_norm_momentum"]
+    model.update(architecture="residual", filters=filters, blocks=2)
 
+
+def test_every_stage_of_a_residual_network_halves_the_image(refuse):
     accept(lambda params: make_residual(params, [2] * 6))  # 32, 16, 8, 4, 2, 1 pixels
     message = refuse(lambda params: make_residual(params, [2] * 7))
     assert "models.cnn: input_pixels must be at least 64: each of the 7 entries of filt" in message
@@ -606,6 +641,7 @@ def test_images_are_never_enlarged(refuse, section):
     assert (
         f"  {section}.{name}.input_pixels is 128, and images are stored at resize.pixels = 64; "
     ) in message
+    assert ("or set inputs: raw" in message) == (section == "models")
 
 
 def test_every_pair_of_convolutions_halves_the_image(refuse):

@@ -248,7 +248,10 @@ def test_a_training_larger_than_memory_is_reported_with_the_setting(study):
     assert code == 1, printed
     assert "OOM when allocating tensor" in printed
     assert "Stage train@cnn ran out of memory (" in printed
-    assert "lower models.cnn.batch_size, its layers or resize.pixels in params.yaml" in printed
+    assert (
+        "lower models.cnn.batch_size, its layers, its input_pixels or resize.pixels in params.yaml"
+        in printed
+    )
 
 
 @pytest.fixture(scope="module")

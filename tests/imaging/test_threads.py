@@ -45,6 +45,22 @@ def test_results_are_in_the_order_of_the_items(monkeypatch):
     assert map_in_threads(str, [], desc="test") == []
 
 
+def test_without_a_description_there_is_no_progress_bar(capsys):
+    for desc in ("decode", None):
+        map_in_threads(str, range(3), desc=desc, file=Terminal(sys.stderr))
+        assert ("decode" in capsys.readouterr().err) == (desc is not None)
+
+
+class Terminal:
+    """A stream that says it is a terminal, where bars are shown."""
+
+    def __init__(self, stream):
+        self.write, self.flush = stream.write, stream.flush
+
+    def isatty(self):
+        return True
+
+
 def test_that_number_of_threads_works_at_the_same_time(monkeypatch):
     monkeypatch.setenv(VARIABLE, "2")
     barrier = Barrier(2, timeout=10)  # breaks unless two threads wait at once

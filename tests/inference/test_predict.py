@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from made_up import CODES
 
-from lesions.inference.predict import predict_images
+from lesions.inference.predict import find_pixels, predict_images
 from lesions.networks.backend import keras
 from lesions.networks.layers import add_metadata
 
@@ -61,6 +61,35 @@ def test_pixels_may_be_integers_or_a_memory_map(network, tmp_path):
     expected = predict_images(network, photographs(dtype=np.float32), codes=CODES)
     for images in (photographs(), np.load(tmp_path / "images.npy", mmap_mode="r")):
         pd.testing.assert_frame_equal(predict_images(network, images, codes=CODES), expected)
+
+
+class Recorded:
+    """Images that remember how many were read at once."""
+
+    def __init__(self, images):
+        self.images, self.n_read = images, []
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        self.n_read.append(len(rows))
+        return self.images[rows]
+
+
+def test_chosen_images_are_predicted_and_a_batch_is_read_at_a_time(network):
+    rows, images = np.array([1, 2, 5, 7, 10]), Recorded(photographs())
+    found = predict_images(network, images, rows=rows, batch_size=2, codes=CODES)
+    assert images.n_read == [2, 2, 1]
+    every = predict_images(network, photographs(), codes=CODES)
+    pd.testing.assert_frame_equal(found, every.iloc[rows].reset_index(drop=True), rtol=1e-5)
+
+
+def test_the_size_of_the_images_is_that_of_the_input(network):
+    assert find_pixels(network) == 4
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    probabilities = keras.layers.Dense(7, activation="softmax")(keras.layers.Flatten()(pixels))
+    assert find_pixels(add_metadata(keras.Model(pixels, probabilities), 5)) == 8
 
 
 def test_no_image_has_no_probabilities(network):

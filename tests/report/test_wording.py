@@ -14,6 +14,7 @@ from lesions.report.wording import (
     in_text,
     interval,
     keeps_random_weights,
+    list_resolutions,
     name_network,
     score,
     to_markdown,
@@ -165,3 +166,12 @@ def test_the_table_says_which_images_were_not_scored_and_why():
         text = describe_run({"cnn": sets}, [], settings=make_settings())
         assert words in text
         assert "Majority-class baseline (nv): accuracy 0.750" in text
+
+
+def test_photographs_have_the_sizes_at_which_models_are_given_them():
+    settings = make_settings()
+    assert list_resolutions(settings) == "32 × 32 px"
+    settings["models"]["cnn"] |= {"inputs": "raw", "input_pixels": 224}
+    assert list_resolutions(settings) == "32 × 32 or 224 × 224 px"
+    del settings["models"]["vgg16"]
+    assert list_resolutions(settings) == "224 × 224 px"

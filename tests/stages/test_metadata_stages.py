@@ -1,9 +1,6 @@
 """Stages `train` and `predict` of a model that reads metadata, by their own `main`."""
 
 import os
-import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -11,48 +8,21 @@ import pytest
 import yaml
 from cloned import ROOT
 from scipy import sparse
+from stage_commands import command, run
 
 from lesions.networks.saving import read_encoding
 from lesions.sampling.mixing import save_mixing
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-# One process for all commands: TensorFlow is imported once.
-RUN = """
-import runpy, shlex, sys
-for line in sys.stdin:
-    sys.argv = shlex.split(line)
-    runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 N_IMAGES = 40
 PLACES = ["back", "face", "ear"]  # of the training images; `foot` only of others
-
-
-def run(folder, *commands):
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        input="\n".join(commands),
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def command(stage, **names):
-    """Return the script and the flags of a stage of dvc.yaml."""
-    text = STAGES[stage].get("do", STAGES[stage])["cmd"]
-    for name, value in names.items():
-        text = text.replace(f"${{{name.replace('_', '.')}}}", value)
-    _, _, script, *flags = shlex.split(text)
-    return shlex.join([str(ROOT / script), *flags])
 
 
 def write_set(folder, partition, **columns):
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     ids = [f"{row:03}" for row in range(N_IMAGES)]
-    table = {"image_id": ids, "lesion_id": ids, "dx_type": "histo", "dx": "nv"} | columns
+    table = {"image_id": ids, "lesion_id": ids, "image_path": "unread.jpg"}
+    table |= {"dx_type": "histo", "dx": "nv"} | columns
     labels = pd.DataFrame(table)
     labels["label"] = np.arange(N_IMAGES) % 2
     labels.to_csv(folder / "labels.csv", index=False)

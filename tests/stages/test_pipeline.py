@@ -151,11 +151,11 @@ def test_features_never_contain_test_images(reproduced):
 
 
 def test_training_and_prediction_read_no_metadata_but_the_label(reproduced, tmp_path):
-    """With a `labels.csv` that holds nothing but `label`, their outputs are the same."""
+    """With a `labels.csv` that holds `label` and `image_path` alone, their outputs are the same."""
     clone, _ = reproduced
     labels = "data/sets/study/labels.csv"
     only_label = tmp_path / "labels.csv"
-    pd.read_csv(clone.folder / labels)[["label"]].to_csv(only_label, index=False)
+    pd.read_csv(clone.folder / labels)[["label", "image_path"]].to_csv(only_label, index=False)
     stages = yaml.safe_load((clone.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert "labels" not in stages["features"]["do"]["cmd"]
     words = {"${key}": "cnn", "${item.model}": "cnn", "${item.set}": "study"}

@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 from scipy import sparse
 
+from lesions.imaging.photographs import Photographs
 from lesions.networks import cnn, dense
 from lesions.networks.saving import save_network
 from lesions.training.inputs import open_inputs
@@ -14,6 +16,7 @@ MIXING = sparse.csr_matrix(
     np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.75, 0, 0.25], [0, 0.5, 0.5]])
 )
 MIXED_LABELS = np.uint8([5, 2, 5, 5, 2])
+RESIZE = {"interpolation": "area", "crop": "none", "decode": "full"}
 NO_METADATA = np.empty((6, 0), np.float32)
 METADATA = np.float32([[1.2, 1], [0, 0], [0, 0], [9, 9], [-0.4, 1], [9, 9]])  # age, age known
 
@@ -22,6 +25,15 @@ METADATA = np.float32([[1.2, 1], [0, 0], [0, 0], [9, 9], [-0.4, 1], [9, 9]])  # 
 def images(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     return tmp_path / "images.npy"
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """The folder of photographs that are the images, without loss."""
+    (tmp_path / "raw").mkdir()
+    for row, image in enumerate(IMAGES):
+        cv2.imwrite(str(tmp_path / f"raw/{row}.png"), image[..., ::-1])
+    return tmp_path / "raw"
 
 
 @pytest.fixture
@@ -44,7 +56,7 @@ def open_(
     metadata=NO_METADATA,
     partition=PARTITION,
     mixing=MIXING,
-    image_pixels=8,
+    pixels=8,
 ):
     return open_inputs(
         path,
@@ -56,7 +68,8 @@ def open_(
         partition=partition,
         rows=rows,
         monitor=monitor,
-        image_pixels=image_pixels,
+        image_paths=[f"{row}.png" for row in range(len(IMAGES))],
+        resize=RESIZE | {"pixels": pixels},
     )
 
 
@@ -103,6 +116,32 @@ def test_images_stay_in_their_file_and_have_the_shape_that_the_network_is_built_
     inputs = open_(images)
     assert isinstance(inputs.rows, np.memmap)
     assert inputs.rows.shape[1:] == inputs.read(np.array([0])).shape[1:] == (8, 8, 3)
+
+
+@pytest.mark.parametrize("metadata", [NO_METADATA, METADATA], ids=["pixels", "metadata"])
+@pytest.mark.parametrize("rows", ["resampled", "train"])
+def test_photographs_are_read_as_their_stored_array_would_be(images, raw, rows, metadata):
+    stored, read = (open_(path, rows=rows, metadata=metadata) for path in (images, raw))
+    assert isinstance(read.rows, Photographs)
+    assert read.rows.shape == stored.rows.shape
+    assert read.labels.tolist() == stored.labels.tolist()
+    assert read.backbone is None
+    batch = np.array([2, 0, 1])
+    np.testing.assert_equal(read.read(batch), stored.read(batch))
+    np.testing.assert_equal(read.validation, stored.validation)
+
+
+def test_photographs_are_read_at_the_size_of_the_model(raw):
+    inputs = open_(raw, pixels=16, rows="train")
+    assert inputs.rows.shape == (6, 16, 16, 3)
+    expected = cv2.resize(IMAGES[4], (16, 16), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(inputs.read(np.array([2]))[0], expected)
+
+
+def test_a_missing_photograph_is_named(raw):
+    (raw / "4.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"raw/4\.png"):
+        open_(raw, rows="train").read(np.array([2]))
 
 
 def test_the_images_of_val_choose_the_epoch(images):
@@ -174,7 +213,7 @@ def test_the_end_to_end_network_of_features_takes_pixels(features):
 def test_images_of_another_size_are_refused(images):
     message = r"images\.npy holds images of 8 × 8 × 3, but resize\.pixels is 16; delete it and"
     with pytest.raises(ValueError, match=message):
-        open_(images, image_pixels=16)
+        open_(images, pixels=16)
 
 
 def test_a_mixing_matrix_of_another_split_is_refused(images):

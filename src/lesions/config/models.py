@@ -4,6 +4,7 @@ A model's class is chosen by its `architecture`. A new architecture is a class h
 union `Model`, and a file `src/lesions/networks/<architecture>.py`; see CONTRIBUTING.md.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 from lesions.config.backbones import ApplicationSettings, EfficientNetLiteSettings
 from lesions.config.types import Count, Metadata, Pixels, Section, Share
 
+Images = Literal["images.npy", "raw"]  # stored by stage `resize`, or the photographs themselves
 Rate = Annotated[float, Field(gt=0, le=10)]
 LOSS_SETTINGS = ("loss", "focal_gamma", "class_balanced_beta", "logit_adjustment")
 LOSS_SETTINGS += ("class_weights", "label_smoothing")
@@ -48,15 +50,15 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
-        if self.augment != "none" and self.inputs != "images.npy":
+        if self.augment != "none" and self.inputs.startswith("features/"):
             raise ValueError(
                 f"augment: {self.augment} changes pixels, and inputs are {self.inputs}; set "
-                "augment: none, or inputs: images.npy with an architecture that takes them"
+                "augment: none, or inputs: images.npy or raw with an architecture that takes them"
             )
-        if self.metadata and self.inputs != "images.npy":
+        if self.metadata and self.inputs.startswith("features/"):
             raise ValueError(
                 f"metadata is read beside images, and inputs are {self.inputs}; set metadata: [], "
-                "or inputs: images.npy with an architecture that takes them"
+                "or inputs: images.npy or raw with an architecture that takes them"
             )
         if self.metadata and self.augment in ("mixup", "cutmix"):
             raise ValueError(
@@ -93,6 +95,10 @@ class Training(Section):
         """Return the keyword arguments of the architecture's `build`."""
         return self.model_dump(exclude=set(Training.model_fields))
 
+    def resize_settings(self, resize: Mapping) -> dict:
+        """Return the section `resize` with the `pixels` of the images that the model reads."""
+        return dict(resize) | ({"pixels": self.input_pixels} if self.inputs == "raw" else {})
+
     def training_settings(self) -> dict:
         """Return the keyword arguments of `lesions.training.loop.train`."""
         alone = ("augment", "precision", "batch_size", "epochs", "keep_epoch", "patience")
@@ -107,7 +113,7 @@ class Cnn(Training):
     """The paper's small network, trained from pixels."""
 
     architecture: Literal["cnn"]
-    inputs: Literal["images.npy"]
+    inputs: Images
     input_pixels: Pixels
     filters: Annotated[list[Count], Field(min_length=1)]
     dense_units: list[Count]
@@ -138,7 +144,7 @@ class Dense(Training):
 class FineTuned(Training):
     """A pretrained network that is trained on the photographs, as a whole or from some layer on."""
 
-    inputs: Literal["images.npy"]
+    inputs: Images
     trainable: Annotated[str, Field(pattern=r"^(head|all|last_[1-9][0-9]{0,3})$")]
     dense_units: list[Count]
     dropout: Share
@@ -160,7 +166,7 @@ class Residual(Training):
     """A small residual network, trained from pixels."""
 
     architecture: Literal["residual"]
-    inputs: Literal["images.npy"]
+    inputs: Images
     input_pixels: Pixels
     filters: Annotated[list[Count], Field(min_length=1)]
     blocks: Annotated[int, Field(ge=1, le=100)]

@@ -121,9 +121,13 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _every_backbone_is_read(self) -> Self:
-        read = {model.inputs.removeprefix("features/"): name for name, model in self.models.items()}
+        read = {
+            model.inputs.removeprefix("features/"): name
+            for name, model in self.models.items()
+            if model.inputs.startswith("features/")
+        }
         for backbone, model in read.items():
-            if backbone != "images.npy" and backbone not in self.backbones:
+            if backbone not in self.backbones:
                 raise ValueError(
                     f"models.{model}.inputs: there is no backbone {backbone}; backbones has "
                     f"{', '.join(self.backbones) or 'none'}"
@@ -141,10 +145,12 @@ class Params(Section):
         for section in ("backbones", "models"):
             for name, entry in getattr(self, section).items():
                 pixels = getattr(entry, "input_pixels", 0)
-                if pixels > self.resize.pixels:
+                way_out = ", or set inputs: raw" if section == "models" else ""
+                if pixels > self.resize.pixels and getattr(entry, "inputs", None) != "raw":
                     raise ValueError(
                         f"{section}.{name}.input_pixels is {pixels}, and images are stored at "
                         f"resize.pixels = {self.resize.pixels}; lower the one or raise the other"
+                        f"{way_out}"
                     )
         return self
 

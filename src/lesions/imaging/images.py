@@ -77,6 +77,7 @@ def resize_images(
     interpolation: str,
     crop: str,
     decode: str = "full",
+    desc: str | None = "resize",
 ) -> None:
     """Fill `out` with the resized photographs, in `lesions.imaging.threads.n_workers` threads.
 
@@ -98,6 +99,8 @@ def resize_images(
         a mean (libjpeg's scaled inverse DCT), while `linear` from 600 to 32 pixels reads two
         neighbours in every 19, so that hairs and noise become aliases. A side that is not a
         multiple of the scale is rounded up, which shifts the content by less than a pixel.
+    desc : str or None
+        Of the progress bar; `None`: no bar.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def resize_images(
         out[row] = cv2.resize(image, (pixels, pixels), interpolation=flag)
 
     _keep_memory()
-    map_in_threads(fill, range(len(paths)), desc="resize")
+    map_in_threads(fill, range(len(paths)), desc=desc)
 
 
 def _keep_memory():

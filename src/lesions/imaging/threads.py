@@ -30,16 +30,18 @@ def n_workers() -> int:
 
 
 def map_in_threads(
-    function: Callable, items: Sequence, *, desc: str, unit: str = "image", **options
+    function: Callable, items: Sequence, *, desc: str | None, unit: str = "image", **options
 ) -> list:
     """Return the result of `function` for each item, computed in `n_workers` threads.
 
-    Meanwhile OpenCV has one thread. `desc`, `unit` and `options` are those of the progress bar.
+    Meanwhile OpenCV has one thread. `desc`, `unit` and `options` are those of the progress bar;
+    with `desc` None there is none.
     """
     import cv2  # changes LD_LIBRARY_PATH, which `lesions.pipeline.parallel` hands on to stages
 
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    bar = tqdm(total=len(items), desc=desc, unit=unit, disable=None, **options)
+    hidden = True if desc is None else None  # None: shown on a terminal
+    bar = tqdm(total=len(items), desc=desc, unit=unit, disable=hidden, **options)
     n_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # our threads share the cores already
     results = []

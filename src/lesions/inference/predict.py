@@ -10,11 +10,17 @@ from lesions.networks.backend import keras
 from lesions.taxonomy import probability_columns
 
 
+def find_pixels(network: keras.Model) -> int:
+    """Return height and width of the images that a network reads."""
+    return next(value.shape[1] for value in network.inputs if len(value.shape) == 4)
+
+
 def predict_images(
     network: keras.Model,
     images: np.ndarray,
     *,
     codes: Sequence[str],
+    rows: np.ndarray | None = None,
     metadata: np.ndarray | None = None,
     tta: str = "none",
     batch_size: int = 128,
@@ -26,11 +32,14 @@ def predict_images(
     network
         From RGB pixels 0–255, or from these and metadata, to probabilities `(n, n_classes)`.
     images
-        uint8 or float32 `(n_images, height, width, 3)`; may be a memory map.
+        uint8 or float32 `(n_images, height, width, 3)`; may be a memory map, or
+        `lesions.imaging.photographs.Photographs`: a batch is read at a time.
     codes
         Of the classes, in the order of the network's outputs.
+    rows
+        Integers `(n_rows,)`: the images to predict; `None`: all.
     metadata
-        float32 `(n_images, n_values)`, as `lesions.networks.metadata.encode_metadata` returns them;
+        float32 `(n_rows, n_values)`, as `lesions.networks.metadata.encode_metadata` returns them;
         `None`: of no image is anything known. A network that reads pixels alone takes `None` or
         no values.
     tta
@@ -40,19 +49,20 @@ def predict_images(
     Returns
     -------
     DataFrame
-        `p_<code>` of each class, a row for each image; rows sum to 1.
+        `p_<code>` of each class, a row for each of these images; rows sum to 1.
 
     Raises
     ------
     ValueError
         If there are not as many rows of metadata, or values in a row, as are needed.
     """
-    metadata = _check_metadata(network, metadata, len(images))
+    rows = np.arange(len(images)) if rows is None else rows
+    metadata = _check_metadata(network, metadata, len(rows))
     batches = []
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        pixels = images[rows].astype(np.float32)
-        batches.append(_predict_views(network, pixels, metadata[rows], tta))
+    for start in range(0, len(rows), batch_size):
+        batch = slice(start, start + batch_size)
+        pixels = images[rows[batch]].astype(np.float32)
+        batches.append(_predict_views(network, pixels, metadata[batch], tta))
     probabilities = np.concatenate(batches) if batches else np.empty((0, len(codes)))
     return pd.DataFrame(probabilities, columns=probability_columns(codes))
 

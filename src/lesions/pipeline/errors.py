@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Stage to the settings that its memory and files grow with, the most effective first.
 SETTINGS = {
-    "train": "models.{name}.batch_size, its layers or resize.pixels",
+    "train": "models.{name}.batch_size, its layers, its input_pixels or resize.pixels",
     "features": "backbones.{name}.input_pixels or resize.pixels",
     "evaluate": "evaluate.n_resamples",
     "compare": "evaluate.n_resamples",

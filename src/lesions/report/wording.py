@@ -88,6 +88,15 @@ def name_network(settings: Mapping) -> str:
     return settings.get("network", settings["architecture"])
 
 
+def list_resolutions(settings: Mapping) -> str:
+    """Return the sizes at which the models are given photographs, such as '64 × 64 px'."""
+    sizes = {
+        model["input_pixels"] if model["inputs"] == "raw" else settings["resize"]["pixels"]
+        for model in settings["models"].values()
+    }
+    return f"{in_prose([f'{pixels} × {pixels}' for pixels in sorted(sizes)], 'or')} px"
+
+
 def to_markdown(
     table: pd.DataFrame, *, n_classes: int, note: str = "", columns: Sequence[str] = COLUMNS
 ) -> str:
@@ -234,7 +243,7 @@ def render_template(
         keep_trailing_newline=True,
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
-    ours += (name_network, keeps_random_weights)
+    ours += (name_network, keeps_random_weights, list_resolutions)
     filters = (
         *ours,
         describe_baseline,

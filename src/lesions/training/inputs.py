@@ -1,6 +1,6 @@
 """What a model is trained on: mixed images, with metadata or not, or features of a backbone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from lesions.imaging.arrays import open_images
+from lesions.imaging.photographs import Photographs, open_photographs
 from lesions.networks.backend import keras
 from lesions.networks.layers import join
 from lesions.networks.saving import load_network
@@ -19,7 +20,7 @@ from lesions.training.step import Rows
 class Inputs(NamedTuple):
     """Rows to train on and to validate on."""
 
-    rows: np.ndarray  # (n, ...), in the shape of a training row; the network is built for it
+    rows: np.ndarray | Photographs  # (n, ...), shaped as training rows: what the network reads
     read: Callable[[np.ndarray], Rows]  # row numbers to float32 rows
     labels: np.ndarray  # int (n_rows,)
     validation: tuple[Rows, np.ndarray] | None  # rows and labels; None: no validation images
@@ -42,16 +43,17 @@ def open_inputs(
     partition: np.ndarray,
     rows: str,
     monitor: str,
-    image_pixels: int,
+    image_paths: Sequence[str],
+    resize: Mapping,
 ) -> Inputs:
-    """Open the images that stage `resize` stored, or the features that stage `features` stored.
+    """Open images, stored or as photographs, or the features that stage `features` stored.
 
     Parameters
     ----------
     path
-        The array of images, or the folder of features.
+        The array of images, the folder of photographs, or the folder of features.
     images
-        The array of images, of which those of the test part are monitored.
+        The array of images; the features of its test images are monitored.
     mixing, mixed_labels
         As `lesions.sampling.mixing.load_mixing` returns them.
     labels
@@ -66,21 +68,23 @@ def open_inputs(
     monitor
         `test`: the test images are `monitored`; features of them are computed now, since stage
         `features` stores none. `none`: nothing is.
-    image_pixels
-        The setting `resize.pixels`.
+    image_paths
+        Of all images, in the folder of photographs.
+    resize
+        `pixels` and other settings of `lesions.imaging.photographs.Photographs`.
     """
     n_rows = len(mixed_labels) if rows == "resampled" else mixing.shape[1]
     val = np.flatnonzero(partition == "val")
     test = np.flatnonzero((partition == "test") & (monitor == "test"))
-    if path.is_dir():
+    if (path / "backbone.keras").exists():
         train = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
         read, validation = train.__getitem__, np.load(path / "val.npy")
         backbone = load_network(path / "backbone.keras")
         monitored = np.empty((len(test), *train.shape[1:]), np.float32)
-        stored = open_images(images, pixels=image_pixels)
+        stored = open_images(images, pixels=resize["pixels"])
         extract_features(backbone, select_images(test, len(stored)), stored, monitored)
     else:
-        train = open_images(path, pixels=image_pixels)
+        train = open_photographs(path, image_paths, **resize)
         weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(train))
 
         def read(batch):
