@@ -75,11 +75,11 @@ def test_a_block_is_filled_and_text_around_it_stays(quote, fill):
 
 
 def test_every_stale_block_is_named_and_nothing_is_written(quote, fill, check):
-    path = quote("results/paper", TABLE, file="docs/explanation/results.md")
+    path = quote("results/paper-28px", TABLE, file="docs/explanation/results.md")
     text = path.read_text(encoding="utf-8")
     assert check().splitlines() == [
         "Stale blocks; run 'make readme' and commit:",
-        "docs/explanation/results.md: results/paper",
+        "docs/explanation/results.md: results/paper-28px",
         f"docs/explanation/results.md: {TABLE}",
     ]
     assert path.read_text(encoding="utf-8") == text
@@ -113,7 +113,9 @@ def test_a_command_is_quoted_with_its_output_and_the_graph_as_a_drawing(clone, q
     assert check() is None
 
 
-@pytest.mark.parametrize("source", ["results/paper", "results/paper/metrics/comparison.json"])
+@pytest.mark.parametrize(
+    "source", ["results/paper-28px", "results/paper-28px/metrics/comparison.json"]
+)
 def test_an_old_record_is_a_narrow_table_with_published_scores_and_one_line_below(
     quote, fill, source
 ):
@@ -122,7 +124,7 @@ def test_an_old_record_is_a_narrow_table_with_published_scores_and_one_line_belo
         "| model | source | images | accuracy | balanced accuracy | macro F1 | ROC AUC |"
     )
     recorded = json.loads(
-        (ROOT / "results/paper/metrics/comparison.json").read_text(encoding="utf-8")
+        (ROOT / "results/paper-28px/metrics/comparison.json").read_text(encoding="utf-8")
     )
     cells = [
         "{value:.3f} ({low:.3f}–{high:.3f})".format(**recorded["cnn"]["measured"][measure])

@@ -307,9 +307,7 @@ def test_the_study_must_be_there(refuse):
 
 def test_the_study_is_split_and_every_other_set_is_not(refuse):
     message = refuse(lambda params: params["sets"]["study"].update(split={"by": "none"}))
-    assert (
-        "sets: study.split.by is none; `study` is split by image, lesion, group or col" in message
-    )
+    assert "sets: study.split.by is none; it must be image, lesion, group or column for" in message
     message = refuse(lambda params: params["sets"].update(more=params["sets"]["study"]))
     assert "sets: more.split.by is group; " in message
 
@@ -332,7 +330,7 @@ def test_the_held_out_partitions_must_leave_training_images(refuse, sizes):
 
 def test_there_are_always_test_images(refuse):
     message = refuse(setting(("sets", "study", "split", "test_size"), 0.0))
-    assert "; raise sets.study.split.test_size, or add a set to `sets` that is test" in message
+    assert "; raise sets.study.split.test_size, or add a set to test on" in message
 
 
 def test_a_study_may_be_tested_on_other_sets_alone():
@@ -405,7 +403,7 @@ def test_settings_of_another_kind_of_source_are_refused(refuse):
 def test_temperature_scaling_needs_calibration_images(refuse):
     change = setting(("sets", "study", "split", "cal_size"), 0.0)
     message = refuse(change)
-    assert "calibrate.method: temperature needs calibration images, and sets.study.split" in message
+    assert "calibrate.method: temperature needs calibration images, but sets.study.split" in message
 
     # A column of the metadata may have some, and without scaling none are needed.
     def without_scaling(params):
@@ -593,7 +591,7 @@ def test_how_a_diagnosis_was_confirmed_is_never_an_input(refuse):
 
 def test_metadata_are_read_beside_images_alone(refuse):
     message = refuse(setting(("models", "vgg16", "metadata"), ["age"]))
-    assert "models.vgg16: metadata is read beside images, and inputs are features/vgg16;" in message
+    assert "models.vgg16: metadata is read beside images, but inputs are features/vgg16;" in message
     assert "or inputs: images.npy or raw with an architecture that takes them" in message
 
 
@@ -639,7 +637,7 @@ def test_images_are_never_enlarged(refuse, section):
     name = {"backbones": "vgg16", "models": "cnn"}[section]
     message = refuse(setting((section, name, "input_pixels"), 128))
     assert (
-        f"  {section}.{name}.input_pixels is 128, and images are stored at resize.pixels = 64; "
+        f"  {section}.{name}.input_pixels is 128, but images are stored at resize.pixels = 64; "
     ) in message
     assert ("or set inputs: raw" in message) == (section == "models")
 
@@ -837,7 +835,7 @@ def test_only_folders_kaggle_and_urls_have_a_layout(refuse):
 @pytest.mark.parametrize(
     ("model", "changes", "says"),
     [
-        ("vgg16", {"augment": "mixup"}, "augment: mixup changes pixels, and inputs are features/"),
+        ("vgg16", {"augment": "mixup"}, "augment: mixup changes pixels, but inputs are features/"),
         (
             "cnn",
             {"loss": "class_balanced", "class_weights": "sqrt"},
@@ -847,22 +845,23 @@ def test_only_folders_kaggle_and_urls_have_a_layout(refuse):
         (
             "cnn",
             {"patience": 3, "keep_epoch": "last"},
-            "patience needs a best epoch, and keep_epoch is last",
+            "patience waits for a better epoch, but keep_epoch: last compares no epochs",
         ),
         (
             "vgg16",
             {"monitor": "test"},
-            "monitor: test shows scores of test images, and keep_epoch: val_loss chooses an epoch",
+            "monitor: test shows scores of test images, by which nothing may be chosen, but "
+            "keep_epoch: val_loss chooses an epoch",
         ),
         (
             "cnn",
             {"backbone_learning_rate": 0.1},
-            "backbone_learning_rate is set, and no pretrained part is trained",
+            "backbone_learning_rate is set, but no pretrained part is trained",
         ),
         (
             "efficientnet_lite0",
             {"backbone_learning_rate": 0.1, "trainable": "head"},
-            "backbone_learning_rate is set, and no pretrained part is trained",
+            "backbone_learning_rate is set, but no pretrained part is trained",
         ),
     ],
 )
@@ -885,7 +884,7 @@ def test_test_images_are_monitored_only_where_there_are_some(refuse):
         params["sets"]["isic2018"] = EXTERNAL
 
     message = refuse(change)
-    assert "  models.vgg16.monitor: test scores the study's test images, and sets.st" in message
+    assert "  models.vgg16.monitor: test scores the study's test images, but sets.st" in message
 
     def change_and_use_folds(params):
         change(params)

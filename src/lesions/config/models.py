@@ -26,7 +26,7 @@ class Training(Section):
     architecture: str
     inputs: str
     rows: Literal["resampled", "train"]
-    metadata: Metadata = Field(default_factory=list)
+    metadata: Metadata = Field(default=[])
     augment: Literal["none", "dihedral", "dermatoscopy", "mixup", "cutmix"] = "none"
     loss: Literal["cross_entropy", "focal", "class_balanced", "logit_adjusted"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
@@ -52,12 +52,12 @@ class Training(Section):
     def _settings_fit_together(self) -> Self:
         if self.augment != "none" and self.inputs.startswith("features/"):
             raise ValueError(
-                f"augment: {self.augment} changes pixels, and inputs are {self.inputs}; set "
+                f"augment: {self.augment} changes pixels, but inputs are {self.inputs}; set "
                 "augment: none, or inputs: images.npy or raw with an architecture that takes them"
             )
         if self.metadata and self.inputs.startswith("features/"):
             raise ValueError(
-                f"metadata is read beside images, and inputs are {self.inputs}; set metadata: [], "
+                f"metadata is read beside images, but inputs are {self.inputs}; set metadata: [], "
                 "or inputs: images.npy or raw with an architecture that takes them"
             )
         if self.metadata and self.augment in ("mixup", "cutmix"):
@@ -71,8 +71,8 @@ class Training(Section):
             )
         if self.backbone_learning_rate is not None and getattr(self, "trainable", "head") == "head":
             raise ValueError(
-                "backbone_learning_rate is set, and no pretrained part is trained; set it to null, "
-                "or trainable: all in an architecture that has one"
+                "backbone_learning_rate is set, but no pretrained part is trained; set it to null, "
+                "or set trainable: all, which needs an architecture with a pretrained part"
             )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
@@ -80,13 +80,13 @@ class Training(Section):
             )
         if self.patience is not None and self.keep_epoch == "last":
             raise ValueError(
-                "patience needs a best epoch, and keep_epoch is last; set keep_epoch: val_loss or "
-                "val_accuracy, or patience: null"
+                "patience waits for a better epoch, but keep_epoch: last compares no epochs; set "
+                "keep_epoch: val_loss or val_accuracy, or patience: null"
             )
         if self.monitor == "test" and self.keep_epoch != "last":
             raise ValueError(
-                f"monitor: test shows scores of test images, and keep_epoch: {self.keep_epoch} "
-                "chooses an epoch; nothing may be chosen by them; set keep_epoch: last, or "
+                "monitor: test shows scores of test images, by which nothing may be chosen, but "
+                f"keep_epoch: {self.keep_epoch} chooses an epoch; set keep_epoch: last, or "
                 "monitor: none"
             )
         return self

@@ -148,9 +148,9 @@ class Params(Section):
                 way_out = ", or set inputs: raw" if section == "models" else ""
                 if pixels > self.resize.pixels and getattr(entry, "inputs", None) != "raw":
                     raise ValueError(
-                        f"{section}.{name}.input_pixels is {pixels}, and images are stored at "
-                        f"resize.pixels = {self.resize.pixels}; lower the one or raise the other"
-                        f"{way_out}"
+                        f"{section}.{name}.input_pixels is {pixels}, but images are stored at "
+                        f"resize.pixels = {self.resize.pixels}; lower input_pixels, or raise "
+                        f"resize.pixels{way_out}"
                     )
         return self
 
@@ -159,8 +159,8 @@ class Params(Section):
         if has_test_images(self.sets["study"].split) or len(self.sets) > 1:
             return self
         raise ValueError(
-            "sets.study.split.test_size is 0, and sets has no other set, so that there are no test "
-            "images; raise sets.study.split.test_size, or add a set to `sets` that is tested on"
+            "sets.study.split.test_size is 0, and `sets` has no other set, so that there are no "
+            "test images; raise sets.study.split.test_size, or add a set to test on"
         )
 
     @model_validator(mode="after")
@@ -168,7 +168,7 @@ class Params(Section):
         for name, model in self.models.items():
             if model.monitor == "test" and not has_test_images(self.sets["study"].split):
                 raise ValueError(
-                    f"models.{name}.monitor: test scores the study's test images, and "
+                    f"models.{name}.monitor: test scores the study's test images, but "
                     "sets.study.split.test_size is 0; raise it, or set monitor: none"
                 )
             if model.monitor == "test" and self.evaluate.partition == "val":
@@ -184,12 +184,12 @@ class Params(Section):
         has_none = getattr(self.sets["study"].split, "val_size", None) == 0
         if has_none and self.calibrate.decision == "prior_adjusted":
             raise ValueError(
-                "calibrate.decision: prior_adjusted chooses its exponent on validation images, and "
+                "calibrate.decision: prior_adjusted chooses its exponent on validation images, but "
                 "sets.study.split.val_size is 0; raise it, or set calibrate.decision: plain"
             )
         if has_none and self.evaluate.partition == "val":
             raise ValueError(
-                "evaluate.partition: val scores the study's validation images, and "
+                "evaluate.partition: val scores the study's validation images, but "
                 "sets.study.split.val_size is 0; raise it, or set evaluate.partition: test"
             )
         return self
@@ -199,7 +199,7 @@ class Params(Section):
         cal_size = getattr(self.sets["study"].split, "cal_size", None)
         if self.calibrate.method == "temperature" and cal_size == 0:
             raise ValueError(
-                "calibrate.method: temperature needs calibration images, and "
+                "calibrate.method: temperature needs calibration images, but "
                 "sets.study.split.cal_size is 0; raise it, or set calibrate.method: none"
             )
         return self

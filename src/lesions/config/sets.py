@@ -222,6 +222,6 @@ def check_sets(sets: dict[Name, PhotoSet]) -> None:
     for name, photographs in sets.items():
         if (name == "study") == (photographs.split.by == "none"):
             raise ValueError(
-                f"{name}.split.by is {photographs.split.by}; `study` is split by image, lesion, "
-                "group or column, every other set by none: it is only tested on"
+                f"{name}.split.by is {photographs.split.by}; it must be image, lesion, group or "
+                "column for `study`, and none for every other set, which is only tested on"
             )
