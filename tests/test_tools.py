@@ -469,7 +469,7 @@ def test_outputs_of_other_settings_are_not_recorded(clone, profiles):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("paper", "results/paper records paper, and the profile in params.yaml is demo; choose"),
+        ("paper-28px", "results/paper-28px records paper, and the profile in params.yaml is demo"),
         ("repeats", "results/repeats records something else, and"),
         ("by-image-or-group", "results/by-image-or-group records something else, and"),
     ],
