@@ -242,6 +242,30 @@ def test_a_name_that_dvcs_run_cache_ignores_is_refused(refuse, section, name):
     assert f"  {section}.{name}.[key]: the name {name} is reserved: DVC's run cache" in message
 
 
+def test_defaults_stay_as_they_are():
+    """Results depend on them, and no stage on their file: a change would retrain nothing."""
+    fields = Training.model_fields.items()
+    assert {name: f.get_default() for name, f in fields if not f.is_required()} == {
+        "metadata": [],
+        "augment": "none",
+        "loss": "cross_entropy",
+        "focal_gamma": 2.0,
+        "class_balanced_beta": 0.999,
+        "logit_adjustment": 1.0,
+        "class_weights": "none",
+        "label_smoothing": 0.0,
+        "backbone_learning_rate": None,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "weight_decay": 0.0,
+        "clip_norm": None,
+        "ema_momentum": None,
+        "precision": "float32",
+        "patience": None,
+        "monitor": "none",
+    }
+
+
 def keys_of(section):
     """Return every key of a section of the schema, and of what its values are composed of."""
     for name, field in section.model_fields.items():

@@ -95,6 +95,17 @@ def test_a_column_that_no_training_image_has_is_refused(column):
         choose_encoding(TRAIN.assign(**{column: "unknown"}), COLUMNS)
 
 
+def test_other_words_for_sex_are_refused_instead_of_read_as_missing():
+    with pytest.raises(ValueError, match="sex of the metadata has f, m; write female and male"):
+        choose_encoding(TRAIN.assign(sex=["m", "f", "m"]), ["sex"])
+
+
+def test_codes_of_places_are_the_same_words_in_a_table_with_gaps():
+    encoding = choose_encoding(TRAIN.assign(localization=[1, 2, 1]), ["localization"])
+    found = encode_metadata(pd.DataFrame({"localization": [1, None, 2]}), encoding)
+    assert found.tolist() == [[1, 0], [0, 0], [0, 1]]
+
+
 def test_an_age_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match=r"column age of the metadata .*'old'.*; correct it"):
         encode(age=["old"])

@@ -17,8 +17,11 @@ from lesions.networks.backend import configure_tensorflow, keras, tf
 from lesions.networks.layers import add_metadata
 from lesions.networks.saving import save_network
 from lesions.training import loop
-from lesions.training.loop import N_READ, train, write_curves
-from lesions.training.step import take_rows
+from lesions.training.augmentation import make_mixing
+from lesions.training.loop import N_READ, count_rows, train, write_curves
+from lesions.training.losses import make_loss
+from lesions.training.optimization import Optimizer
+from lesions.training.step import compile_fit, take_rows
 
 N_TRAIN, EPOCHS = 26, 5
 
@@ -572,6 +575,29 @@ def test_the_history_counts_the_classes_that_are_predicted(unbroken, tmp_path):
     history = run(tmp_path / "biased", build=lambda: biased, learning_rate=1e-9, epochs=1)[1][-1]
     assert history["n_predicted_classes"].tolist() == [1]
     assert history["val_n_predicted_classes"].tolist() == [1]
+
+
+@pytest.mark.parametrize("policy", ["mixup", "cutmix"])
+def test_of_a_mixed_image_the_class_with_the_largest_target_counts(policy):
+    labels = np.arange(64) % 2
+    images = np.float32(2 * labels - 1)[:, None, None, None] * np.ones((4, 4, 1), np.float32)
+    softmax = keras.layers.Dense(2, activation="softmax")
+    network = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), softmax])
+    softmax.kernel.assign(np.tile([-1.0, 1.0], (16, 1)))  # the class that most of the image shows
+    settings = training_settings(learning_rate=1e-9)
+    optimizer = Optimizer(network, n_steps=1, epochs=1, **settings["optimizer"])
+    loss = make_loss(counts=np.array([32, 32]), **settings["loss"])
+    fit = compile_fit(network, optimizer, make_mixing(policy), loss, batch_size=64)
+    assert fit(images, labels)[0] >= 60  # halves may count for either
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_rows"),
+    [((8,), 256), ((128, 128, 3), 256), ((256, 256, 3), 64), ((4096, 4096, 3), 1)],
+)
+def test_fewer_rows_of_large_images_are_read_at_once(shape, n_rows):
+    inputs = keras.Input(shape)
+    assert count_rows(keras.Model(inputs, inputs)) == n_rows
 
 
 def test_inputs_and_labels_are_not_modified(unbroken):

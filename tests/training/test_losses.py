@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
-from lesions.networks.backend import keras
+from lesions.networks.backend import keras, tf
 from lesions.training.losses import cross_entropy, make_loss, weigh_classes
 
 COUNTS = np.array([50, 30, 20])
@@ -13,7 +13,7 @@ PROBABILITIES = softmax(np.random.default_rng(0).normal(size=(4, 3)), axis=1).as
 OF_LABEL = PROBABILITIES[np.arange(4), LABELS]
 
 
-def compute(loss="cross_entropy", **changes):
+def compute(loss="cross_entropy", targets=TARGETS, probabilities=PROBABILITIES, **changes):
     settings = {
         "label_smoothing": 0.0,
         "class_weights": "none",
@@ -21,7 +21,7 @@ def compute(loss="cross_entropy", **changes):
         "class_balanced_beta": 0.9,
         "logit_adjustment": 1.0,
     }
-    return make_loss(loss, COUNTS, **settings | changes)(TARGETS, PROBABILITIES).numpy()
+    return make_loss(loss, COUNTS, **settings | changes)(targets, probabilities)
 
 
 def test_cross_entropy_is_that_of_keras():
@@ -33,6 +33,18 @@ def test_cross_entropy_is_that_of_keras():
 def test_label_smoothing_is_that_of_keras():
     expected = keras.losses.categorical_crossentropy(TARGETS, PROBABILITIES, label_smoothing=0.1)
     np.testing.assert_allclose(compute(label_smoothing=0.1), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 2, 2.5])
+@pytest.mark.parametrize("certain", [1, 1 - 2**-23])
+def test_the_focal_loss_of_a_certain_prediction_is_finite_and_so_is_its_gradient(gamma, certain):
+    probabilities = tf.constant([[1 - certain, certain, 0]], tf.float32)
+    targets = tf.constant([[0, 1, 0]], tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(probabilities)
+        loss = compute("focal", targets, probabilities, focal_gamma=gamma)
+    assert loss.numpy() == pytest.approx(0, abs=1e-5)
+    assert np.isfinite(tape.gradient(loss, probabilities)).all()
 
 
 def test_the_focal_loss_is_that_of_keras():

@@ -114,6 +114,23 @@ def test_averaged_weights_are_lent_and_given_back(changes):
         np.testing.assert_array_equal(variable, weights)
 
 
+def test_batch_statistics_are_averaged_with_the_weights_and_frozen_layers_stay():
+    norm = keras.layers.BatchNormalization()
+    frozen = keras.layers.Dense(2, trainable=False)
+    network = keras.Sequential([keras.Input((2,)), frozen, norm, keras.layers.Dense(1)])
+    optimizer = make(network, ema_momentum=0.5)
+    before = frozen.kernel.numpy()
+    average = norm.moving_mean.numpy().copy()
+    for n in range(1, 4):
+        norm.moving_mean.assign([n, 2 * n])
+        optimizer.apply([tf.zeros_like(variable) for variable in optimizer.trained])
+        average += (1 - min(0.5, (1 + n) / (10 + n))) * ([n, 2 * n] - average)
+    with optimizer.averaged():
+        np.testing.assert_allclose(norm.moving_mean, average, rtol=1e-6)
+        np.testing.assert_array_equal(frozen.kernel, before)
+    np.testing.assert_array_equal(norm.moving_mean, [3, 6])
+
+
 def test_without_averages_the_weights_stay_as_they_are():
     network = build()
     optimizer = make(network)

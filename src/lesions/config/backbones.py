@@ -80,6 +80,10 @@ class Pretrained(Section):
             raise ValueError(f"weights: {self.weights} takes weights_sha256: null")
         return self
 
+    def network_settings(self) -> dict:
+        """Return the keyword arguments of the architecture's `build_backbone`."""
+        return self.model_dump(exclude={"architecture"})
+
 
 class ApplicationSettings(Pretrained):
     """Settings of a network of `keras.applications`."""
@@ -111,16 +115,9 @@ class EfficientNetLiteSettings(Pretrained):
 
 
 class ApplicationBackbone(ApplicationSettings):
-    """A frozen network of `keras.applications`, run once by stage `features`.
-
-    Of a weights file DVC tracks the path and `weights_sha256`, which changes with its content.
-    """
+    """A frozen network of `keras.applications`, run once by stage `features`."""
 
     architecture: Literal["applications"]
-
-    def network_settings(self) -> dict:
-        """Return the keyword arguments of the architecture's `build_backbone`."""
-        return self.model_dump(exclude={"architecture"})
 
 
 class EfficientNetLiteBackbone(EfficientNetLiteSettings):
@@ -130,10 +127,6 @@ class EfficientNetLiteBackbone(EfficientNetLiteSettings):
     """
 
     architecture: Literal["efficientnet_lite"]
-
-    def network_settings(self) -> dict:
-        """Return the keyword arguments of the architecture's `build_backbone`."""
-        return self.model_dump(exclude={"architecture"})
 
 
 Backbone = Annotated[

@@ -3,8 +3,9 @@
 An architecture is a module. Of a model it defines
 
 `build(inputs, n_classes, **settings)`
-    Return a `keras.Model` from one row of `inputs`, an array with the training rows first, to
-    `n_classes` probabilities. Rows are RGB pixels 0–255, or features of a backbone.
+    Return a `keras.Model` from a row to `n_classes` probabilities. `inputs` are the features of
+    all training rows, `(n, n_features)`; of images, RGB pixels 0–255, it has the shape alone,
+    `(0, image_pixels, image_pixels, 3)`.
 
 Of a pretrained network it defines
 

@@ -35,7 +35,7 @@ def choose_encoding(train: pd.DataFrame, columns: Sequence[str]) -> dict[str, li
     Raises
     ------
     ValueError
-        If a column is missing in every row.
+        If a column is missing in every row, or sex has other words than those of `SEXES` alone.
     """
     encoding = {}
     for column in (column for column in COLUMNS if column in columns):
@@ -44,6 +44,11 @@ def choose_encoding(train: pd.DataFrame, columns: Sequence[str]) -> dict[str, li
             raise ValueError(
                 f"The model's setting metadata names {column}, which no training image has; leave "
                 "it out"
+            )
+        if column == "sex" and not set(words) & set(SEXES):
+            raise ValueError(
+                f"The column sex of the metadata has {', '.join(sorted(words))}; write female and "
+                "male, or leave sex out of the model's setting metadata"
             )
         encoding[column] = {"age": [], "sex": list(SEXES)}.get(column, sorted(words))
     return encoding
@@ -81,7 +86,7 @@ def encode_metadata(table: pd.DataFrame, encoding: Mapping[str, Sequence[str]]) 
 
 def _normalize(values: pd.Series) -> pd.Series:
     """Return values as text in lower case; those that are missing as NA."""
-    text = values.astype("string").str.strip().str.lower()
+    text = values.astype("string").str.strip().str.lower().str.removesuffix(".0")
     return text.mask(text.isin(MISSING))
 
 

@@ -32,7 +32,7 @@ def change_images(images: np.ndarray, policy: str, rng: np.random.Generator) -> 
     Parameters
     ----------
     images
-        RGB, 0–255, `(n, pixels, pixels, 3)`.
+        RGB, 0–255, `(n, pixels, pixels, 3)`; with `none`, any rows.
     policy
         `none`; `dihedral`: one of the eight symmetries of the square; `dermatoscopy`, `mixup` and
         `cutmix`: any rotation with reflection, zoom, shift, colour, uneven illumination, and in
@@ -46,7 +46,7 @@ def change_images(images: np.ndarray, policy: str, rng: np.random.Generator) -> 
         float32, of the same shape.
     """
     if policy == "none":
-        return images.astype(np.float32)
+        return images.astype(np.float32, copy=False)
     change = _turn if policy == "dihedral" else _change_view_and_light
     return np.stack([change(image.astype(np.float32), rng) for image in images])
 
@@ -127,7 +127,7 @@ def _change_light(image, rng):
     contrast, saturation = 1 + rng.uniform(-1, 1, 2) * (CONTRAST, SATURATION)
     gain = 1 + rng.uniform(-CHANNEL_GAIN, CHANNEL_GAIN, 3)
     mean = np.asarray(cv2.mean(image)[:3])
-    # Colours are moved from their grey, then from the image's mean colour; both are linear.
+    # Saturation and contrast act around the image's mean colour, which gain and brightness move.
     matrix = contrast * (saturation * np.eye(3) + (1 - saturation) / 3)
     offset = mean * gain - matrix @ mean + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
     changed = cv2.transform(image, np.column_stack([matrix, offset]).astype(np.float32))

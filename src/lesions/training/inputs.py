@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from lesions.imaging.arrays import open_images
-from lesions.imaging.photographs import Photographs, open_photographs
+from lesions.imaging.photographs import open_photographs
 from lesions.networks.backend import keras
 from lesions.networks.layers import join
 from lesions.networks.saving import load_network
@@ -20,7 +20,7 @@ from lesions.training.step import Rows
 class Inputs(NamedTuple):
     """Rows to train on and to validate on."""
 
-    rows: np.ndarray | Photographs  # (n, ...), shaped as training rows: what the network reads
+    rows: np.ndarray  # features of the training rows (n, ...); of images none (0, ...)
     read: Callable[[np.ndarray], Rows]  # row numbers to float32 rows
     labels: np.ndarray  # int (n_rows,)
     validation: tuple[Rows, np.ndarray] | None  # rows and labels; None: no validation images
@@ -77,23 +77,25 @@ def open_inputs(
     val = np.flatnonzero(partition == "val")
     test = np.flatnonzero((partition == "test") & (monitor == "test"))
     if (path / "backbone.keras").exists():
-        train = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
-        read, validation = train.__getitem__, np.load(path / "val.npy")
+        rows = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
+        read, validation = rows.__getitem__, np.load(path / "val.npy")
         backbone = load_network(path / "backbone.keras")
-        monitored = np.empty((len(test), *train.shape[1:]), np.float32)
-        stored = open_images(images, pixels=resize["pixels"])
-        extract_features(backbone, select_images(test, len(stored)), stored, monitored)
+        monitored = np.empty((len(test), *rows.shape[1:]), np.float32)
+        if len(test):
+            stored = open_images(images, pixels=resize["pixels"])
+            extract_features(backbone, select_images(test, len(stored)), stored, monitored)
     else:
-        train = open_photographs(path, image_paths, **resize)
-        weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(train))
+        stored = open_photographs(path, image_paths, **resize)
+        rows = np.empty((0, *stored.shape[1:]), np.uint8)
+        weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(stored))
 
         def read(batch):
-            return _pair(mix(weights[batch], train), weights[batch] @ metadata)
+            return _pair(mix(weights[batch], stored), weights[batch] @ metadata)
 
-        validation, backbone = _pair(train[val], metadata[val]), None
-        monitored = _pair(train[test], metadata[test])
+        validation, backbone = _pair(stored[val], metadata[val]), None
+        monitored = _pair(stored[test], metadata[test])
     return Inputs(
-        rows=train,
+        rows=rows,
         read=read,
         labels=mixed_labels[:n_rows],
         validation=(validation, labels[val]) if len(val) else None,

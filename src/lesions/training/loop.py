@@ -26,7 +26,8 @@ from lesions.training.step import (
     take_rows,
 )
 
-N_READ = 256  # rows that are read, and handed to TensorFlow, at once; bounds the memory
+# What is read, and handed to TensorFlow, at once: rows, and pixels times channels of images.
+N_READ, MAX_VALUES = 256, 256 * 128 * 128 * 3
 MONITORED = ("test_accuracy", "test_loss")
 
 
@@ -119,7 +120,8 @@ def train(
     score = compile_score(copy)
     states = list_seed_states([copy, *mixing])
     refuse_hidden_state(fit, [*copy.variables, *optimizer.variables, *states])
-    n_read = batch_size * max(1, N_READ // batch_size)
+    n_scored = count_rows(copy)
+    n_read = batch_size * max(1, n_scored // batch_size)
     started, first = time.monotonic(), len(progress.history)
     for epoch in range(first, epochs):
         if patience is not None and epoch - progress.best_epoch >= patience:
@@ -132,10 +134,10 @@ def train(
         row = {"epoch": epoch + 1} | _run_epoch(fit, changed, labels, order, n_read)
         with optimizer.averaged():
             if validation is not None:
-                row |= _score(score, *validation, "val_")
+                row |= _score(score, *validation, n_scored, "val_")
             _refuse_infinite(row)
             if monitored is not None:  # only now: not even a training ends because of them
-                row |= _score(score, *monitored, "test_")
+                row |= _score(score, *monitored, n_scored, "test_")
             progress.history.append(row)
             if _is_best(progress.history, keep_epoch):
                 progress.best_epoch = epoch + 1
@@ -160,6 +162,12 @@ def write_curves(history: pd.DataFrame, *, curve: Path, monitored: Path) -> None
     scored.reindex(columns=["epoch", *MONITORED]).to_csv(monitored, index=False)
 
 
+def count_rows(network: keras.Model) -> int:
+    """Return how many rows are read and scored at once: `N_READ`, or fewer large images."""
+    n_values = max(math.prod(values.shape[1:]) for values in network.inputs)
+    return max(1, min(N_READ, MAX_VALUES // n_values))
+
+
 def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
     """Return the means of a compiled function over all rows, `n_read` at a time."""
     chunks = [order[start : start + n_read] for start in range(0, len(order), n_read)]
@@ -172,9 +180,9 @@ def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
     return {"accuracy": accuracy, "loss": loss, "n_predicted_classes": n_predicted_classes}
 
 
-def _score(score, inputs, labels, prefix) -> dict[str, float]:
+def _score(score, inputs, labels, n_read, prefix) -> dict[str, float]:
     order = np.arange(len(labels))
-    scores = _run_epoch(score, partial(take_rows, inputs), labels, order, N_READ)
+    scores = _run_epoch(score, partial(take_rows, inputs), labels, order, n_read)
     return {f"{prefix}{name}": value for name, value in scores.items()}
 
 
@@ -182,16 +190,12 @@ def _read_changed(read, policy, rng, rows) -> Rows:
     """Return augmented rows; chunks are read one after another, so that draws have one order."""
     inputs = read(rows)
     if isinstance(inputs, dict):
-        pixels = _change_images(inputs["pixels"], policy, rng)
+        pixels = change_images(inputs["pixels"], policy, rng)
         return {"pixels": pixels, "metadata": blank_rows(inputs["metadata"], rng)}
-    return _change_images(inputs, policy, rng)
+    return change_images(inputs, policy, rng)
 
 
-def _change_images(images, policy, rng) -> np.ndarray:
-    return images if policy == "none" else change_images(images, policy, rng)
-
-
-def _read_ahead(read, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _read_ahead(read, chunks: Iterable[np.ndarray]) -> Iterator[Rows]:
     """Yield the rows of each chunk; the next ones are read while these are computed with."""
     with ThreadPoolExecutor(1) as pool:
         reading = None

@@ -49,7 +49,7 @@ def make_loss(
         if loss == "logit_adjusted":
             logs = tf.nn.log_softmax(logs + offsets)
         if loss == "focal":
-            logs *= (1 - tf.math.exp(logs)) ** focal_gamma
+            logs *= tf.maximum(1 - probabilities, EPSILON) ** focal_gamma  # nan below 0
         smooth = targets * (1 - label_smoothing) + label_smoothing / len(counts)
         return -tf.reduce_sum(smooth * logs, axis=-1) * tf.linalg.matvec(targets, weights)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from lesions.networks.backend import keras, tf
+from lesions.networks.layers import list_layers
 
 BACKBONE = "backbone"  # name of the layer that holds the pretrained part of a network
 
@@ -32,9 +33,9 @@ class Optimizer:
     clip_norm
         Largest norm of all gradients together; `None`: no limit.
     ema_momentum
-        Of an exponential moving average of the weights, see `averaged`; after n steps it is at most
-        (1 + n) / (10 + n), or the average would be mostly initial weights for epochs. `None`: no
-        average is kept.
+        Of an exponential moving average of the trained layers' weights and batch statistics, see
+        `averaged`; after n steps it is at most (1 + n) / (10 + n), or the average would be mostly
+        initial weights for epochs. `None`: no average is kept.
     """
 
     def __init__(
@@ -73,8 +74,12 @@ class Optimizer:
             optimizer.exclude_from_weight_decay([v for v in variables if len(v.shape) < 2])
             optimizer.build(variables)
             self.parts.append((optimizer, variables))
-        kept = self.trained if ema_momentum is not None else []
-        self.averages = [keras.Variable(variable, trainable=False) for variable in kept]
+        self.averaged_variables = []
+        if ema_momentum is not None:
+            layers = [layer for layer in list_layers(network) if layer.trainable_weights]
+            variables = [variable for layer in layers for variable in layer.variables]
+            self.averaged_variables = [v for v in variables if v.dtype == "float32"]
+        self.averages = [keras.Variable(v, trainable=False) for v in self.averaged_variables]
 
     @property
     def trained(self) -> list[keras.Variable]:
@@ -101,23 +106,20 @@ class Optimizer:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Give the network its averaged weights, if they are kept, and then its own again."""
-        if not self.averages:
-            yield
-            return
-        own = [variable.numpy() for variable in self.trained]
-        for variable, average in zip(self.trained, self.averages, strict=True):
+        own = [variable.numpy() for variable in self.averaged_variables]
+        for variable, average in zip(self.averaged_variables, self.averages, strict=True):
             variable.assign(average)
         try:
             yield
         finally:
-            for variable, value in zip(self.trained, own, strict=True):
+            for variable, value in zip(self.averaged_variables, own, strict=True):
                 variable.assign(value)
 
     def _update_averages(self) -> None:
         n = tf.cast(self.parts[0][0].iterations, tf.float32)
         momentum = tf.minimum(self.ema_momentum, (1 + n) / (10 + n))
-        for variable, average in zip(self.trained, self.averages, strict=True):
-            average.assign(momentum * average + (1 - momentum) * variable)
+        for variable, average in zip(self.averaged_variables, self.averages, strict=True):
+            average.assign_add((1 - momentum) * (variable - average))
 
 
 def _divide(network: keras.Model) -> list[list[keras.Variable]]:

@@ -39,7 +39,8 @@ def compile_fit(
             losses = loss(targets, probabilities)
             mean = tf.reduce_mean(losses)
         optimizer.apply(tape.gradient(mean, optimizer.trained))
-        return _add_up(labels, probabilities, losses)
+        # Of mixed images, the class that has most of the target counts.
+        return _add_up(tf.argmax(targets, axis=-1), probabilities, losses)
 
     @tf.function(input_signature=_signature(network))
     def fit(inputs, labels):
