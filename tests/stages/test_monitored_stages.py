@@ -1,10 +1,5 @@
 """Stages `features`, `train` and `predict` of models with `monitor: test`, by their own `main`."""
 
-import os
-import shlex
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,28 +7,12 @@ import yaml
 from cloned import ROOT
 from scipy import sparse
 from sklearn.metrics import accuracy_score, log_loss
+from stage_commands import command, run
 
 from lesions.sampling.mixing import save_mixing
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-# One process for all commands of a study: TensorFlow is imported once.
-RUN = """
-import runpy, shlex, sys
-for line in sys.stdin:
-    sys.argv = shlex.split(line)
-    runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 MODELS = {"cnn": "images.npy", "vgg16": "features/vgg16"}
 PARTITION = np.repeat(["train", "val", "test"], [24, 8, 12])
-
-
-def command(stage, **names):
-    """Return the script and the flags of a stage of dvc.yaml."""
-    text = STAGES[stage].get("do", STAGES[stage])["cmd"]
-    for name, value in names.items():
-        text = text.replace(f"${{{name.replace('_', '.')}}}", value)
-    _, _, script, *flags = shlex.split(text)
-    return shlex.join([str(ROOT / script), *flags])
 
 
 def write_study(folder, monitor):
@@ -50,6 +29,7 @@ def write_study(folder, monitor):
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     ids = [f"{row:03}" for row in range(n_images)]
     table = {"image_id": ids, "lesion_id": ids, "dx_type": "histo", "dx": "nv", "age": None}
+    table["image_path"] = [f"{row}.png" for row in ids]
     labels = pd.DataFrame(table).assign(sex=["male", "female"] * (n_images // 2), localization="")
     labels["label"] = rng.integers(0, 2, n_images)
     labels.to_csv(study / "labels.csv", index=False)
@@ -72,16 +52,8 @@ def studies(tmp_path_factory):
         for model, inputs in MODELS.items():
             commands.append(command("train", key=model, item_inputs=inputs))
             commands.append(command("predict", item_model=model, item_set="study"))
-        done = subprocess.run(
-            [sys.executable, "-c", RUN],
-            input="\n".join(commands),
-            cwd=made[name],
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            encoding="utf-8",
-        )
-        assert done.returncode == 0, done.stderr
-        assert ("test_loss" in done.stdout) == (name == "watched")
+        printed = run(made[name], *commands)
+        assert ("test_loss" in printed) == (name == "watched")
     return made
 
 
