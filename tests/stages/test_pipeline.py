@@ -161,7 +161,8 @@ def test_training_and_prediction_read_no_metadata_but_the_label(reproduced, tmp_
     words = {"${key}": "cnn", "${item.model}": "cnn", "${item.set}": "study"}
     words |= {"${item.inputs}": "images.npy"}
     outputs = {"train": "models/cnn.keras", "predict": "predictions/study/cnn.csv"}
-    others = ("plots/curves/cnn.csv", ".checkpoints/cnn", "predictions/study/cnn.json")
+    others = ("plots/curves/cnn.csv", "plots/monitored/cnn.csv", ".checkpoints/cnn")
+    others += ("predictions/study/cnn.json",)
     for stage, output in outputs.items():
         command = stages[stage].get("do", stages[stage])["cmd"]
         for variable, value in words.items():
