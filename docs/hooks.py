@@ -59,13 +59,18 @@ MEANINGS = {
     "models.<name>.preprocessing": "`imagenet`: the network's own; `unit`: pixel / 255",
     "models.<name>.pooling": "of the last feature maps",
     "models.<name>.trainable": "of the pretrained part: none, last n layers with weights, all",
+    "models.<name>.input_pixels": "height and width that the network sees; at most "
+    "resize.pixels, unless inputs is raw",
+    "models.<name>.filters": "channels: of each pair of convolutions (`cnn`), of each stage "
+    "(`residual`)",
     "models.<name>.blocks": "in each stage, of two convolutions",
     "models.<name>.augment": "how training images are changed in every epoch",
     "models.<name>.loss": "what is minimised",
     "models.<name>.focal_gamma": "of `loss: focal`; 0: cross-entropy",
     "models.<name>.class_balanced_beta": "of `loss: class_balanced`",
     "models.<name>.logit_adjustment": "of `loss: logit_adjusted`; 0: cross-entropy",
-    "models.<name>.class_weights": "inverse to the class's number of training rows, or its root",
+    "models.<name>.class_weights": "`balanced`: inverse to the class's number of training rows; "
+    "`sqrt`: to its square root",
     "models.<name>.label_smoothing": "share of each target that is spread over all classes",
     "models.<name>.learning_rate": "Adam's; with `weight_decay` AdamW's",
     "models.<name>.backbone_learning_rate": "of the pretrained part; `null`: `learning_rate`",
@@ -77,12 +82,13 @@ MEANINGS = {
     "models.<name>.precision": "`mixed_bfloat16`: for GPUs and CPUs with fast bfloat16",
     "models.<name>.patience": "epochs after the best one before training stops; `null`: all",
     "models.<name>.monitor": "`test`: score the test images after each epoch; nothing is chosen by "
-    "them, so only with `keep_epoch: last`",
+    "them, so only with `keep_epoch: last` and `evaluate.partition: test`",
     "models.<name>.batch_size": "rows in a training step",
     "models.<name>.epochs": "passes over the training rows; `patience` may stop earlier",
     "models.<name>.keep_epoch": "lowest `val_loss`, highest `val_accuracy`, or the last epoch",
     "models.<name>.dense_units": "widths of the dense layers before the output",
-    "models.<name>.dropout": "share of units, before each dense layer, or else the output",
+    "models.<name>.dropout": "share of units that are dropped before each dense layer; "
+    "without dense layers, before the output",
     "models.<name>.batch_norm_momentum": "share of the running statistics that a step keeps",
     "predict.tta": "test-time augmentation: mean over views of an image, flipped or also turned",
     "calibrate.method": "`temperature` needs calibration images (`cal_size`)",

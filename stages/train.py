@@ -47,7 +47,7 @@ def main():
     )
     codes, network_settings = params.classes.codes, model.network_settings()
     build = load_build(model.architecture, network_settings)
-    network = build(inputs.rows, len(codes), **network_settings)
+    network = build(inputs.features, len(codes), **network_settings)
     network = add_metadata(network, metadata.shape[1])
 
     settings = (
@@ -71,7 +71,9 @@ def main():
     )
     facts = {"trained_on": describe_machine(), "encoding": encoding}
     save_network(inputs.end_to_end(network), paths.model, **facts)
-    shutil.rmtree(paths.checkpoint)
+    shutil.rmtree(checkpoint.parent)  # trainings of other settings may be half done
+    if not any(paths.checkpoint.iterdir()):
+        paths.checkpoint.rmdir()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from cloned import ROOT
 from dvc.repo import Repo
 
+from lesions.config import parse_params
 from lesions.config.sets import FolderSource, MedmnistSource, SyntheticSource
 from lesions.datasets.ham10000 import CODES
 from lesions.datasets.ingest import ingest_set
@@ -181,11 +184,11 @@ IMPOSSIBLE = {
     ),
     "weights that are missing": (
         lambda p: p["backbones"]["vgg16"].update(weights="none.h5", weights_sha256="0" * 64),
-        "backbones.vgg16.weights: none.h5 does not exist",
+        "backbones.vgg16.weights: Weights file none.h5 does not exist; correct the path",
     ),
     "weights of a fine-tuned model that are missing": (
         lambda p: p["models"].update(fine_tuned=FINE_TUNED),
-        "models.fine_tuned.weights: none.npz does not exist",
+        "models.fine_tuned.weights: Weights file none.npz does not exist; correct the path",
     ),
     "too small for its backbone": (
         lambda p: p["backbones"]["vgg16"].update(input_pixels=31),
@@ -311,7 +314,7 @@ def look_and_ingest(source, raw):
     said = []
     settings = source.model_dump(exclude={"path"})
     for look in (
-        lambda: check_data.count_local_images(source, CODES, name="study"),
+        lambda: check_data.count_local_images(source, CODES, name="study")[1],
         lambda: ingest_set(raw, name="study", codes=CODES, path=Path(source.path), **settings),
     ):
         try:
@@ -345,7 +348,7 @@ def test_the_check_looks_as_ingest_will(source, tmp_path, name, archive):
 def test_dermamnist_with_a_diagnosis_that_no_class_has_is_refused_by_the_check(tmp_path):
     (tmp_path / "dermamnist.npz").touch()
     source = MedmnistSource(kind="medmnist", path=str(tmp_path))
-    assert check_data.count_local_images(source, CODES, name="study") == {}
+    assert check_data.count_local_images(source, CODES, name="study") == (None, {})
     with pytest.raises(
         ValueError, match=r"DermaMNIST has unknown diagnoses \(1\):\n  'vasc': 1 im"
     ):
@@ -358,12 +361,36 @@ def test_synthetic_photographs_are_counted_by_the_codes_they_are_mapped_to():
     source = SyntheticSource(
         kind="synthetic", path="data/source", n_images=100, seed=1, map=mapped, exclude=["vasc"]
     )
-    counts = check_data.count_local_images(source, codes, name="study")
+    _, counts = check_data.count_local_images(source, codes, name="study")
     assert list(counts) == codes
     assert sum(counts.values()) == 100
     unmapped = source.model_copy(update={"map": {}})
     with pytest.raises(ValueError, match=r"None of the synthetic .* sets\.study\.source\.map$"):
         check_data.count_local_images(unmapped, codes, name="study")
+
+
+def test_weights_of_another_digest_are_refused_by_the_check(clone, profiles):
+    (clone.folder / "a.npz").write_bytes(b"no weights")
+    changed = FINE_TUNED | {"weights": "a.npz"}
+    clone.edit(lambda params: params["models"].update(fine_tuned=changed))
+    message = profiles("check", fails=True)
+    assert "models.fine_tuned.weights: a.npz has the SHA-256 " in message
+
+
+def test_rows_and_values_that_stages_will_need_are_looked_for():
+    settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    settings["models"]["cnn"]["metadata"] = ["age"]
+    params = parse_params(yaml.safe_dump(settings), source="params.yaml")
+    settings["evaluate"]["partition"] = "val"
+    choosing = parse_params(yaml.safe_dump(settings), source="params.yaml")
+    metadata = pd.DataFrame({"age": [50.0, np.nan], "part": ["train", "test"]})
+    check_data.refuse_missing_rows(metadata, params, column="part")
+    with pytest.raises(ValueError, match=r"no row of 'part' is val, and validation images are ne"):
+        check_data.refuse_missing_rows(metadata, choosing, column="part")
+    check_data.refuse_missing_rows(metadata.replace("test", "val"), choosing, column="part")
+    for without in (metadata.assign(age=np.nan), metadata[["part"]]):
+        with pytest.raises(ValueError, match=r"models\.cnn\.metadata: age is missing in every row"):
+            check_data.refuse_missing_rows(without, params, column="part")
 
 
 def test_the_check_does_not_import_tensorflow(clone):

@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from lesions.config import Params
+from lesions.config.backbones import Pretrained
 from lesions.config.sets import Source
 from lesions.datasets.ham10000 import CODES
 from lesions.datasets.ingest import choose_drawn
 from lesions.datasets.layouts.diagnoses import resolve_diagnoses
 from lesions.datasets.medmnist import find_arrays
-from lesions.datasets.plan import plan_ingest
+from lesions.datasets.plan import Plan, plan_ingest
 from lesions.datasets.synthetic.cohort import count_images
 
 # What stages, DVC and Git write.
@@ -28,26 +29,44 @@ def check_data(params: Params) -> None:
         refuse_outputs(source.path, setting=setting)
         refuse_unhashable(source.path, setting=setting)
         column = getattr(photographs.split, "column", None)
-        counts = count_local_images(source, params.classes.codes, name=name, column=column)
+        plan, counts = count_local_images(source, params.classes.codes, name=name, column=column)
+        if name == "study" and plan is not None:
+            refuse_missing_rows(plan.metadata, params, column=column)
         if name == "study" and counts:
             needs_neighbors = params.balance.method in ("adasyn", "smote")
             refuse_rare_classes(counts, params.balance.n_neighbors if needs_neighbors else 0)
     for section in ("backbones", "models"):
         for name, entry in getattr(params, section).items():
-            weights = getattr(entry, "weights", "random")
-            if weights not in ("imagenet", "random") and not Path(weights).is_file():
-                raise ValueError(
-                    f"{section}.{name}.weights: {weights} does not exist; correct the path, or use "
-                    "imagenet or random"
-                )
+            if hasattr(entry, "weights"):
+                refuse_weights(entry, name=f"{section}.{name}")
+
+
+def refuse_weights(entry: Pretrained, *, name: str) -> None:
+    """Refuse a weights file that is missing or another one, and a package that is not installed."""
+    # Imported where they are needed: TensorFlow takes seconds to load.
+    if entry.weights not in ("imagenet", "random"):
+        from lesions.networks.pretrained import check_digest
+
+        try:
+            check_digest(Path(entry.weights), entry.weights_sha256)
+        except ValueError as error:
+            raise ValueError(f"{name}.weights: {error}") from None
+    elif entry.weights == "imagenet" and getattr(entry, "version", 0):  # version 0 is installed
+        from lesions.networks.weights.lite import read_package
+
+        try:
+            read_package(entry.version)
+        except ValueError as error:
+            raise ValueError(f"{name}.weights: {error}") from None
 
 
 def count_local_images(
     source: Source, codes: Sequence[str], *, name: str, column: str | None = None
-) -> dict[str, int]:
-    """Look as stage `ingest` will, without decoding; return images by code, {} if not known.
+) -> tuple[Plan | None, dict[str, int]]:
+    """Look as stage `ingest` will, without decoding; return its plan, and the images by code.
 
-    `column` must be a column of the metadata.
+    Without a folder there is no plan; where photographs are still to be downloaded, the counts are
+    {}. `column` must be a column of the metadata.
     """
     diagnoses = {"codes": codes, "map": source.map, "exclude": source.exclude}
     setting = f"sets.{name}.source.path"
@@ -56,7 +75,7 @@ def count_local_images(
         drawn = choose_drawn(**diagnoses, name=name)
         for dx, n_images in count_images(source.n_images, drawn).items():
             counts[source.map.get(dx, dx)] += n_images
-        return counts
+        return None, counts
     if source.kind == "folder":
         settings = source.model_dump(include={"layout", "columns", "extra_images"})
         plan = plan_ingest(source.path, setting=setting, **diagnoses, **settings)
@@ -65,12 +84,29 @@ def count_local_images(
                 f"sets.{name}.split.column: the metadata have no column {column!r}; they have "
                 f"{', '.join(plan.metadata)}"
             )
-        return counts | plan.metadata["dx"].value_counts().to_dict()
+        return plan, counts | plan.metadata["dx"].value_counts().to_dict()
     if source.kind == "medmnist":
         find_arrays(Path(source.path), setting=setting)
         section = setting.rpartition(".")[0]
         resolve_diagnoses(pd.Series(CODES), name="DermaMNIST", section=section, **diagnoses)
-    return {}
+    return None, {}
+
+
+def refuse_missing_rows(metadata: pd.DataFrame, params: Params, *, column: str | None) -> None:
+    """Refuse a split without the validation images, and metadata without the values, to be read."""
+    needed = params.evaluate.partition == "val" or params.calibrate.decision == "prior_adjusted"
+    if column is not None and needed and "val" not in set(metadata[column]):
+        raise ValueError(
+            f"sets.study.split.column: no row of {column!r} is val, and validation images are "
+            "needed; set evaluate.partition: test and calibrate.decision: plain, or add such rows"
+        )
+    for name, model in params.models.items():
+        for read in model.metadata:
+            if read not in metadata or metadata[read].isna().all():
+                raise ValueError(
+                    f"models.{name}.metadata: {read} is missing in every row of the metadata; "
+                    "remove it from the list"
+                )
 
 
 def refuse_outputs(folder: str, *, setting: str) -> None:

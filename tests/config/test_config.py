@@ -375,6 +375,29 @@ def test_validation_images_are_scored_only_where_there_are_some(refuse):
     assert "sets.study.split.val_size is 0" in message
 
 
+def test_patience_needs_validation_images(refuse):
+    def change(params):
+        params["sets"]["study"]["split"]["val_size"] = 0.0
+        params["models"]["cnn"] |= {"keep_epoch": "val_loss", "patience": 2}
+
+    assert "models.cnn.patience waits for a better score on validation im" in refuse(change)
+
+
+@pytest.mark.parametrize(
+    ("setting", "loss"),
+    [
+        ("focal_gamma", "focal"),
+        ("class_balanced_beta", "class_balanced"),
+        ("logit_adjustment", "logit_adjusted"),
+    ],
+)
+def test_a_setting_of_another_loss_is_refused(refuse, setting, loss):
+    def change(params):
+        params["models"]["cnn"][setting] = 0.5
+
+    assert f"{setting} belongs to loss: {loss}, but loss is cross_entropy" in refuse(change)
+
+
 def test_the_adjusted_rule_needs_validation_images(refuse):
     def change(params):
         params["calibrate"]["decision"] = "prior_adjusted"

@@ -176,10 +176,21 @@ def described(path):
 
 
 WRONG = {
-    "one is missing": (lambda a: a.pop("bn1.bias"), r"bn1\.bias is missing, and \(1280,\) is"),
+    "one is missing": (
+        lambda a: a.pop("bn1.bias"),
+        r"bn1\.bias is missing, and the shape \(1280",
+    ),
     "one of another shape": (
         lambda a: a.update({"blocks_0_bn2.weight": np.ones(17)}),
         r"blocks_0_bn2\.weight has the shape \(17,\), and \(16,\) is needed; correct weights or v",
+    ),
+    "one of text": (
+        lambda a: a.update({"bn1.bias": np.full(1280, "x")}),
+        r"bn1\.bias has values of type <U1 that are no finite floating-point numbers; correct",
+    ),
+    "one that is not finite": (
+        lambda a: a.update({"bn1.bias": np.full(1280, np.nan)}),
+        r"bn1\.bias has values of type float64 that are no finite",
     ),
     "one too many": (
         lambda a: a.update({"_blocks.16._bn2.weight": np.ones(16)}),
@@ -214,6 +225,18 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
         build(**described(objects))
 
 
+def test_a_damaged_entry_of_a_compressed_file_is_refused(tmp_path):
+    file = tmp_path / "e.npz"
+    np.savez_compressed(file, **{"bn0.weight": np.random.default_rng(0).random(999)})
+    content = bytearray(file.read_bytes())
+    content[60:200] = bytes(140)
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"e\.npz cannot be read as a \.npz file"):
+        build(**described(file))
+
+
 def test_a_file_of_another_digest_is_refused(save):
+    found = save()
+    assert build(**found | {"weights_sha256": found["weights_sha256"].upper()})
     with pytest.raises(ValueError, match=f"not weights_sha256 = {'0' * 64}"):
         build(**save() | {"weights_sha256": "0" * 64})

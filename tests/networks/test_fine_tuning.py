@@ -7,6 +7,7 @@ from lesions.networks import load_build
 from lesions.networks.backend import keras
 from lesions.networks.pretrained import fine_tune, make_backbone
 from lesions.networks.saving import load_network, save_network
+from lesions.training.fast_layers import copy_for_training
 
 SETTINGS = {
     "weights": "random",
@@ -210,3 +211,18 @@ def test_probabilities_are_float32_in_mixed_precision():
         keras.config.set_dtype_policy("float32")
     assert network.get_layer("backbone").output.dtype == "bfloat16"
     assert network.output.dtype == "float32"
+
+
+# MobileNetV3 and DenseNet121 have operations that are no layers: sums, and divisions of pixels.
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_copy_that_is_trained_computes_the_same(name, precision):
+    keras.utils.set_random_seed(1)
+    network = build(name)
+    copy = copy_for_training(network, precision)
+    assert (copy is network) == (name == "VGG16" and precision == "float32")
+    tolerance = 1e-5 if precision == "float32" else 0.03
+    np.testing.assert_allclose(copy(photographs()), network(photographs()), atol=tolerance)
+    for a, b in zip(copy.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert copy(photographs(), training=True).shape == (3, 7)

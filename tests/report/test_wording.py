@@ -127,6 +127,11 @@ def test_any_value_of_json_or_of_the_settings_is_written_for_a_person(value, tex
     assert in_text(value) == text
 
 
+def test_settings_are_written_with_more_digits():
+    text = in_text({"ema_momentum": 0.9999, "dense_units": [], "filters": [8, 9]}, 6)
+    assert text == "ema momentum 0.9999; dense units none; filters 8, 9"
+
+
 def test_intervals_with_a_minus_have_a_word_between_their_bounds():
     assert score({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.50 (0.25–0.75)"
     assert interval({"low": -0.25, "high": 0.75}) == "−0.25 to 0.75"

@@ -110,8 +110,11 @@ def test_a_stopped_training_on_photographs_is_resumed_with_its_settings_alone(st
     assert "resuming after epoch 1 of 2" in run(folder, train("large"))
     for resumed, unbroken in zip(load_network(model).get_weights(), expected, strict=True):
         np.testing.assert_array_equal(resumed, unbroken)
+    assert not (folder / ".checkpoints/large").exists()
     (folder / "kept").rename(folder / ".checkpoints")
+    half_done = list((folder / ".checkpoints/large").iterdir())
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params["resize"]["interpolation"] = "linear"
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     assert "resuming" not in run(folder, train("large"))
+    assert list((folder / ".checkpoints/large").iterdir()) == half_done

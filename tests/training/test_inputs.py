@@ -108,12 +108,12 @@ def test_metadata_stay_beside_their_images(images):
     rows, _ = inputs.validation
     np.testing.assert_array_equal(rows["metadata"], METADATA[[1]])
     np.testing.assert_array_equal(rows["pixels"], IMAGES[[1]])
-    assert inputs.rows.shape[1:] == (8, 8, 3)
+    assert inputs.features.shape[1:] == (8, 8, 3)
 
 
 def test_a_network_on_images_is_built_for_their_shape_alone(images):
     inputs = open_(images)
-    assert inputs.rows.shape == (0, 8, 8, 3)  # nothing to measure on, test images least of all
+    assert inputs.features.shape == (0, 8, 8, 3)  # nothing to measure on, test images least of all
     assert inputs.read(np.array([0])).shape == (1, 8, 8, 3)
 
 
@@ -121,7 +121,7 @@ def test_a_network_on_images_is_built_for_their_shape_alone(images):
 @pytest.mark.parametrize("rows", ["resampled", "train"])
 def test_photographs_are_read_as_their_stored_array_would_be(images, raw, rows, metadata):
     stored, read = (open_(path, rows=rows, metadata=metadata) for path in (images, raw))
-    assert read.rows.shape == stored.rows.shape
+    assert read.features.shape == stored.features.shape
     assert read.labels.tolist() == stored.labels.tolist()
     assert read.backbone is None
     batch = np.array([2, 0, 1])
@@ -131,7 +131,7 @@ def test_photographs_are_read_as_their_stored_array_would_be(images, raw, rows, 
 
 def test_photographs_are_read_at_the_size_of_the_model(raw):
     inputs = open_(raw, pixels=16, rows="train")
-    assert inputs.rows.shape == (0, 16, 16, 3)
+    assert inputs.features.shape == (0, 16, 16, 3)
     expected = cv2.resize(IMAGES[4], (16, 16), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(inputs.read(np.array([2]))[0], expected)
 
@@ -174,7 +174,7 @@ def test_without_images_of_val_there_is_no_validation(source, request):
 
 def test_features_are_read_as_they_were_stored(features):
     inputs = open_(features)
-    assert isinstance(inputs.rows, np.memmap)
+    assert isinstance(inputs.features, np.memmap)
     np.testing.assert_array_equal(inputs.read(np.array([4, 0])), [range(24, 30), range(6)])
     assert inputs.read(np.array([0])).dtype == np.float32
     assert inputs.labels.tolist() == [5, 2, 5, 5, 2]
@@ -185,7 +185,7 @@ def test_features_are_read_as_they_were_stored(features):
 
 def test_without_resampling_only_the_features_of_training_images_are_read(features):
     inputs = open_(features, rows="train")
-    assert inputs.rows.shape == (3, 6)
+    assert inputs.features.shape == (3, 6)
     assert inputs.labels.tolist() == [5, 2, 5]
     with pytest.raises(IndexError):
         inputs.read(np.array([3]))
@@ -199,7 +199,7 @@ def test_a_network_on_pixels_is_the_end_to_end_network(images):
 def test_the_end_to_end_network_of_features_takes_pixels(features):
     inputs = open_(features)
     settings = {"standardize_features": True, "dense_units": [4], "dropout": 0.3}
-    head = dense.build(inputs.rows, 7, **settings)
+    head = dense.build(inputs.features, 7, **settings)
     network = inputs.end_to_end(head)
     pixels = IMAGES.astype(np.float32)
     probabilities = network(pixels, training=False)

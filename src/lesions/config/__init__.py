@@ -122,7 +122,8 @@ def _describe(fault: dict, content: dict) -> str:
     if kind == "union_tag_invalid":
         choice, tag, tags = (fault["ctx"][k] for k in ("discriminator", "tag", "expected_tags"))
         choice = choice.strip("'")
-        hint = _how_to_add(tag, section) if choice == "architecture" else ""
+        is_name = choice == "architecture" and isinstance(tag, str) and tag.isidentifier()
+        hint = _how_to_add(tag, section) if is_name else ""
         return f"{key}.{choice}: {tag!r} is unknown; choose from {tags}{hint}"
     if kind in ("string_pattern_mismatch", "string_too_long") and fault["loc"][-1] == "[key]":
         return (

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lesions.config.types import Path, Pixels, Section
+from lesions.config.types import Path, Pixels, Section, Sha256
 
 MIN_PIXELS = 32  # no network of keras.applications is built below, and some need more
 MIN_PIXELS_OF = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
@@ -63,7 +63,7 @@ class Pretrained(Section):
     """
 
     weights: Path  # each architecture says which files it reads
-    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    weights_sha256: Sha256 | None
     input_pixels: Annotated[Pixels, Field(ge=MIN_PIXELS)]
     preprocessing: Literal["imagenet", "unit"]
     pooling: Literal["flatten", "average", "max"]

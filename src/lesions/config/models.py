@@ -14,8 +14,9 @@ from lesions.config.types import Count, Metadata, Pixels, Section, Share
 
 Images = Literal["images.npy", "raw"]  # stored by stage `resize`, or the photographs themselves
 Rate = Annotated[float, Field(gt=0, le=10)]
-LOSS_SETTINGS = ("loss", "focal_gamma", "class_balanced_beta", "logit_adjustment")
-LOSS_SETTINGS += ("class_weights", "label_smoothing")
+LOSS_OF = {"focal_gamma": "focal", "class_balanced_beta": "class_balanced"}  # setting to loss
+LOSS_OF |= {"logit_adjustment": "logit_adjusted"}
+LOSS_SETTINGS = ("loss", *LOSS_OF, "class_weights", "label_smoothing")
 OPTIMIZER_SETTINGS = ("learning_rate", "backbone_learning_rate", "schedule", "warmup_epochs")
 OPTIMIZER_SETTINGS += ("weight_decay", "clip_norm", "ema_momentum")
 
@@ -39,7 +40,7 @@ class Training(Section):
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: Annotated[int, Field(ge=0, lt=2**31)] = 0
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     ema_momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     batch_size: Count
@@ -69,6 +70,13 @@ class Training(Section):
             raise ValueError(
                 "loss: class_balanced weighs the classes itself; set class_weights: none"
             )
+        for name, loss in LOSS_OF.items():
+            default = Training.model_fields[name].default
+            if self.loss != loss and getattr(self, name) != default:
+                raise ValueError(
+                    f"{name} belongs to loss: {loss}, but loss is {self.loss}; remove it, or set "
+                    f"loss: {loss}"
+                )
         if self.backbone_learning_rate is not None and getattr(self, "trainable", "head") == "head":
             raise ValueError(
                 "backbone_learning_rate is set, but no pretrained part is trained; set it to null, "

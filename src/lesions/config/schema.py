@@ -192,6 +192,12 @@ class Params(Section):
                 "evaluate.partition: val scores the study's validation images, but "
                 "sets.study.split.val_size is 0; raise it, or set evaluate.partition: test"
             )
+        for name, model in self.models.items():
+            if has_none and model.patience is not None:
+                raise ValueError(
+                    f"models.{name}.patience waits for a better score on validation images, but "
+                    "sets.study.split.val_size is 0; raise it, or set patience: null"
+                )
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from lesions.config.types import Diagnosis, Name, Path, Section, Seed, Share
+from lesions.config.types import Diagnosis, Name, Path, Section, Seed, Sha256, Share
 
 MAX_FILE_NAME = 200  # bytes; file systems allow 255, and a partial download has a longer name
 
@@ -93,7 +93,7 @@ class File(Section):
     """A file to download; without a SHA-256, that of the first download is recorded."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S+$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
+    sha256: Sha256 | None
 
     @field_validator("url")
     @classmethod

@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=1, lt=2**31)]  # TensorFlow takes no larger numb
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Pixels = Annotated[int, Field(ge=8, le=2048)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 
 
 def refuse_ignored(name: str) -> str:

@@ -20,7 +20,7 @@ STARTS = {
     ".webp": (b"RIFF",),
 }
 STARTS[".tiff"] = STARTS[".tif"]
-# How libjpeg's warnings begin after which pixels differ from the photograph's.
+# Beginnings of those warnings of libjpeg after which pixels may be wrong.
 DAMAGE = re.compile(rb"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression")
 
 

@@ -40,7 +40,7 @@ def predict_images(
         Integers `(n_rows,)`: the images to predict; `None`: all.
     metadata
         float32 `(n_rows, n_values)`, as `lesions.networks.metadata.encode_metadata` returns them;
-        `None`: of no image is anything known. A network that reads pixels alone takes `None` or
+        `None`: nothing is known about any image. A network that reads pixels alone takes `None` or
         no values.
     tta
         Test-time augmentation: the probabilities are the mean over the views of

@@ -110,7 +110,7 @@ def _load_weights(application, name, weights, sha256) -> keras.Model:
         except Exception as error:  # Keras raises a bare Exception if a download fails
             raise ValueError(
                 f"The ImageNet weights of {name} could not be downloaded ({error}). On a machine "
-                f"with a network run keras.applications.{name}(include_top=False)"
+                f"with internet access, run keras.applications.{name}(include_top=False)"
                 f".save_weights('{name}.weights.h5'), and set weights to the path of that file."
             ) from error
     check_digest(Path(weights), sha256)

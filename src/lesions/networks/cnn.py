@@ -25,14 +25,14 @@ def build(
     Parameters
     ----------
     inputs
-        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
+        Has the shape of the images, `(0, image_pixels, image_pixels, 3)`, and no pixels.
     n_classes
         Number of probabilities.
     input_pixels
         Height and width that the network sees.
     batch_norm_momentum
         Share of the running mean and variance that a step keeps. At Keras' 0.99 they follow the
-        weights some hundred steps behind: with few steps an epoch, the first epochs predict one
+        weights some hundred steps behind: with few steps per epoch, the first epochs predict one
         class for all images.
     """
     pixels, values = pixel_input(inputs.shape[1], input_pixels)

@@ -35,7 +35,7 @@ def choose_encoding(train: pd.DataFrame, columns: Sequence[str]) -> dict[str, li
     Raises
     ------
     ValueError
-        If a column is missing in every row, or sex has other words than those of `SEXES` alone.
+        If a column is missing in every row, or no row has a word of `SEXES`, though sex is given.
     """
     encoding = {}
     for column in (column for column in COLUMNS if column in columns):

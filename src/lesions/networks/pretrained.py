@@ -64,7 +64,7 @@ def fine_tune(
     build_backbone
         Of a pretrained architecture; `settings` are its keyword arguments.
     inputs
-        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
+        Has the shape of the images, `(0, image_pixels, image_pixels, 3)`, and no pixels.
     n_classes
         Number of probabilities.
     trainable
@@ -98,7 +98,7 @@ def check_digest(file: Path, sha256: str | None) -> None:
         raise ValueError(f"Weights file {file} does not exist; correct the path")
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
+    if sha256 is None or found != sha256.lower():
         raise ValueError(
             f"{file} has the SHA-256 {found}, not weights_sha256 = {sha256}; set weights_sha256 to "
             "it if the file was changed on purpose"

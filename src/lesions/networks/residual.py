@@ -1,4 +1,4 @@
-"""A small residual network, trained from nothing on images of some 28 to 64 pixels."""
+"""A small residual network to be trained from random weights, on images of 28 to 64 pixels."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def build(
     Parameters
     ----------
     inputs
-        RGB pixels 0–255, `(n, image_pixels, image_pixels, 3)`.
+        Has the shape of the images, `(0, image_pixels, image_pixels, 3)`, and no pixels.
     n_classes
         Number of probabilities.
     input_pixels

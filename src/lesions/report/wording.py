@@ -65,16 +65,18 @@ def in_words(n: int) -> str:
     return words[n - 2] if 2 <= n <= 10 else f"{n:,}"
 
 
-def in_text(value) -> str:
+def in_text(value, digits: int = 3) -> str:
     """Write any value of JSON or of params.yaml: 1,956, 0.958, the items of a list."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{key_in_words(name)} {in_text(item)}" for name, item in value.items())
+        return "; ".join(
+            f"{key_in_words(name)} {in_text(item, digits)}" for name, item in value.items()
+        )
     if isinstance(value, list | tuple):
-        return ", ".join(map(in_text, value))
+        return ", ".join(in_text(item, digits) for item in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:.{digits}g}"
     return f"{value:,}" if isinstance(value, int) else str(MISSING if value is None else value)
 
 

@@ -23,7 +23,7 @@ CHANNEL_GAIN = 0.06
 ILLUMINATION = 0.15  # from the centre to an edge
 ERASED = (0.15, 0.35)  # sides of the erased rectangle, as shares of the image's
 GREY = 127
-BLANKED = 0.3  # share of the rows of metadata
+BLANKED = 0.3  # probability of a row of metadata
 
 
 def change_images(images: np.ndarray, policy: str, rng: np.random.Generator) -> np.ndarray:
@@ -74,7 +74,7 @@ def mix_images(layers: list[keras.Layer], images, targets):
 
 
 def blank_rows(metadata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return metadata `(n, n_values)` of which 3 rows in 10 are as if all of it were missing.
+    """Return metadata `(n, n_values)` of which each row is 0, as if missing, at random.
 
     So the network learns to predict without metadata as well.
     """

@@ -107,6 +107,8 @@ def copy_for_training(network: keras.Model, precision: str) -> keras.Model:
     last = network.layers[-1].name
 
     def clone(layer):
+        if not isinstance(layer, keras.Layer):  # an operation, such as the division of pixels
+            return layer
         substitute = _find_substitute(layer) if precision == "float32" else type(layer)
         if substitute is None or layer.name == last:
             return layer

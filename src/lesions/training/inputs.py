@@ -20,7 +20,7 @@ from lesions.training.step import Rows
 class Inputs(NamedTuple):
     """Rows to train on and to validate on."""
 
-    rows: np.ndarray  # features of the training rows (n, ...); of images none (0, ...)
+    features: np.ndarray  # of the training rows (n, ...); the shape of images, no row (0, ...)
     read: Callable[[np.ndarray], Rows]  # row numbers to float32 rows
     labels: np.ndarray  # int (n_rows,)
     validation: tuple[Rows, np.ndarray] | None  # rows and labels; None: no validation images
@@ -77,16 +77,16 @@ def open_inputs(
     val = np.flatnonzero(partition == "val")
     test = np.flatnonzero((partition == "test") & (monitor == "test"))
     if (path / "backbone.keras").exists():
-        rows = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
-        read, validation = rows.__getitem__, np.load(path / "val.npy")
+        features = np.load(path / "train.npy", mmap_mode="r")[:n_rows]
+        read, validation = features.__getitem__, np.load(path / "val.npy")
         backbone = load_network(path / "backbone.keras")
-        monitored = np.empty((len(test), *rows.shape[1:]), np.float32)
+        monitored = np.empty((len(test), *features.shape[1:]), np.float32)
         if len(test):
             stored = open_images(images, pixels=resize["pixels"])
             extract_features(backbone, select_images(test, len(stored)), stored, monitored)
     else:
         stored = open_photographs(path, image_paths, **resize)
-        rows = np.empty((0, *stored.shape[1:]), np.uint8)
+        features = np.empty((0, *stored.shape[1:]), np.uint8)
         weights = index_all_images(mixing, np.flatnonzero(partition == "train"), len(stored))
 
         def read(batch):
@@ -95,7 +95,7 @@ def open_inputs(
         validation, backbone = _pair(stored[val], metadata[val]), None
         monitored = _pair(stored[test], metadata[test])
     return Inputs(
-        rows=rows,
+        features=features,
         read=read,
         labels=mixed_labels[:n_rows],
         validation=(validation, labels[val]) if len(val) else None,

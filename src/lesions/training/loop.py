@@ -136,7 +136,7 @@ def train(
             if validation is not None:
                 row |= _score(score, *validation, n_scored, "val_")
             _refuse_infinite(row)
-            if monitored is not None:  # only now: not even a training ends because of them
+            if monitored is not None:  # after the check: test scores never stop a training
                 row |= _score(score, *monitored, n_scored, "test_")
             progress.history.append(row)
             if _is_best(progress.history, keep_epoch):
@@ -196,7 +196,7 @@ def _read_changed(read, policy, rng, rows) -> Rows:
 
 
 def _read_ahead(read, chunks: Iterable[np.ndarray]) -> Iterator[Rows]:
-    """Yield the rows of each chunk; the next ones are read while these are computed with."""
+    """Yield the rows of each chunk; the next chunk is read while one is in use."""
     with ThreadPoolExecutor(1) as pool:
         reading = None
         for chunk in chunks:

@@ -25,7 +25,8 @@ def make_loss(
     ----------
     loss
         `cross_entropy`; `focal`: times `(1 - p) ** focal_gamma` (Lin et al., ICCV 2017);
-        `class_balanced`: weighted by the effective number of images (Cui et al., CVPR 2019);
+        `class_balanced`: weighted inversely to the effective number of images (Cui et al., CVPR
+        2019);
         `logit_adjusted`: of logits plus `logit_adjustment` times the logarithm of the class's share
         (Menon et al., ICLR 2021).
     counts

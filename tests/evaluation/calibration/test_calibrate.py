@@ -89,11 +89,11 @@ def test_the_second_half_does_not_change_the_temperature():
     ("n_images", "method", "reason"),
     [
         (100, "none", "calibrate.method is none"),
-        (0, "temperature", "the partition 'cal' has no images; set sets.study.split.cal_size"),
+        (0, "temperature", "the partition 'cal' has no images; change sets.study.split so"),
         (
             19,
             "temperature",
-            "need 10 (images: 19, groups: 19); increase sets.study.split.cal_size",
+            "need 10 (images: 19, groups: 19); change sets.study.split so that",
         ),
     ],
 )

