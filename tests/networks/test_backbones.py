@@ -288,7 +288,7 @@ def website(tmp_path, monkeypatch):
 def test_weights_that_cannot_be_downloaded_are_refused_with_a_way_out(website):
     message = (
         r"The ImageNet weights of VGG16 could not be downloaded \(URL fetch failure on .*: "
-        r"404.*\)\. On a machine with a network run .* set weights to the path of that file"
+        r"404.*\)\. On a machine with internet access, run .* set weights to the path of that file"
     )
     with pytest.raises(ValueError, match=message):
         build("VGG16", weights="imagenet")
