@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lesions.networks import load_build
-from lesions.networks.backend import configure_tensorflow, keras
+from lesions.networks.backend import configure_tensorflow
 from lesions.networks.layers import add_metadata
 from lesions.networks.metadata import choose_encoding, encode_metadata
 from lesions.networks.saving import save_network
@@ -52,7 +52,7 @@ def main():
 
     settings = (
         f"{params.seed} {params.threads} {codes} {resize} {model.model_dump_json()} "
-        f"{keras.__version__}"
+        f"{describe_machine()}"
     )
     key = training_key(settings, [Path(__file__), *(getattr(paths, name) for name in data)])
     checkpoint = paths.checkpoint / key / "checkpoint.npz"

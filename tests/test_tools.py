@@ -309,16 +309,22 @@ def source(tmp_path):
     return FolderSource(kind="folder", path=path, extra_images="refuse", exclude=["bkl"])
 
 
+def look(source, codes=CODES):
+    """Return what the check counts."""
+    plan = check_data.plan_local(source, codes, name="study")
+    return check_data.count_by_code(source, plan, codes, name="study")
+
+
 def look_and_ingest(source, raw):
     """Return what the check and stage `ingest` say, which must be the same."""
     said = []
     settings = source.model_dump(exclude={"path"})
-    for look in (
-        lambda: check_data.count_local_images(source, CODES, name="study")[1],
+    for function in (
+        lambda: look(source),
         lambda: ingest_set(raw, name="study", codes=CODES, path=Path(source.path), **settings),
     ):
         try:
-            said.append(look())
+            said.append(function())
         except ValueError as error:
             said.append(str(error))
     return said
@@ -348,11 +354,11 @@ def test_the_check_looks_as_ingest_will(source, tmp_path, name, archive):
 def test_dermamnist_with_a_diagnosis_that_no_class_has_is_refused_by_the_check(tmp_path):
     (tmp_path / "dermamnist.npz").touch()
     source = MedmnistSource(kind="medmnist", path=str(tmp_path))
-    assert check_data.count_local_images(source, CODES, name="study") == (None, {})
+    assert look(source) is None
     with pytest.raises(
         ValueError, match=r"DermaMNIST has unknown diagnoses \(1\):\n  'vasc': 1 im"
     ):
-        check_data.count_local_images(source, CODES[:6], name="study")
+        look(source, CODES[:6])
 
 
 def test_synthetic_photographs_are_counted_by_the_codes_they_are_mapped_to():
@@ -361,12 +367,12 @@ def test_synthetic_photographs_are_counted_by_the_codes_they_are_mapped_to():
     source = SyntheticSource(
         kind="synthetic", path="data/source", n_images=100, seed=1, map=mapped, exclude=["vasc"]
     )
-    _, counts = check_data.count_local_images(source, codes, name="study")
+    counts = look(source, codes)
     assert list(counts) == codes
     assert sum(counts.values()) == 100
     unmapped = source.model_copy(update={"map": {}})
     with pytest.raises(ValueError, match=r"None of the synthetic .* sets\.study\.source\.map$"):
-        check_data.count_local_images(unmapped, codes, name="study")
+        look(unmapped, codes)
 
 
 def test_weights_of_another_digest_are_refused_by_the_check(clone, profiles):
@@ -387,7 +393,16 @@ def test_rows_and_values_that_stages_will_need_are_looked_for():
     check_data.refuse_missing_rows(metadata, params, column="part")
     with pytest.raises(ValueError, match=r"no row of 'part' is val, and validation images are ne"):
         check_data.refuse_missing_rows(metadata, choosing, column="part")
+    settings["evaluate"]["partition"] = "test"
+    settings["models"]["cnn"]["patience"] = 3
+    waiting = parse_params(yaml.safe_dump(settings), source="params.yaml")
+    with pytest.raises(ValueError, match=r"and patience: null of every model$"):
+        check_data.refuse_missing_rows(metadata, waiting, column="part")
     check_data.refuse_missing_rows(metadata.replace("test", "val"), choosing, column="part")
+    with pytest.raises(
+        ValueError, match=r"study\.split\.column: the metadata have no column 'fold'; t"
+    ):
+        check_data.refuse_missing_rows(metadata, params, column="fold")
     for without in (metadata.assign(age=np.nan), metadata[["part"]]):
         with pytest.raises(ValueError, match=r"models\.cnn\.metadata: age is missing in every row"):
             check_data.refuse_missing_rows(without, params, column="part")

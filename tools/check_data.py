@@ -15,6 +15,8 @@ from lesions.datasets.layouts.diagnoses import resolve_diagnoses
 from lesions.datasets.medmnist import find_arrays
 from lesions.datasets.plan import Plan, plan_ingest
 from lesions.datasets.synthetic.cohort import count_images
+from lesions.networks.weights.files import check_digest
+from lesions.networks.weights.packages import read_package
 
 # What stages, DVC and Git write.
 WRITTEN = ("data/sets", "models", "predictions", "evaluation", "metrics", "plots")
@@ -24,15 +26,17 @@ IGNORED_BY_DVC = (".dvc", ".git", ".hg")  # in its repository
 
 def check_data(params: Params) -> None:
     """Raise ValueError if a named file cannot be read, or a class is too small to over-sample."""
+    codes = params.classes.codes
     for name, photographs in params.sets.items():
         source, setting = photographs.source, f"sets.{name}.source.path"
         refuse_outputs(source.path, setting=setting)
         refuse_unhashable(source.path, setting=setting)
-        column = getattr(photographs.split, "column", None)
-        plan, counts = count_local_images(source, params.classes.codes, name=name, column=column)
+        plan = plan_local(source, codes, name=name)
         if name == "study" and plan is not None:
+            column = getattr(photographs.split, "column", None)
             refuse_missing_rows(plan.metadata, params, column=column)
-        if name == "study" and counts:
+        counts = count_by_code(source, plan, codes, name=name)
+        if name == "study" and counts is not None:
             needs_neighbors = params.balance.method in ("adasyn", "smote")
             refuse_rare_classes(counts, params.balance.n_neighbors if needs_neighbors else 0)
     for section in ("backbones", "models"):
@@ -43,62 +47,61 @@ def check_data(params: Params) -> None:
 
 def refuse_weights(entry: Pretrained, *, name: str) -> None:
     """Refuse a weights file that is missing or another one, and a package that is not installed."""
-    # Imported where they are needed: TensorFlow takes seconds to load.
-    if entry.weights not in ("imagenet", "random"):
-        from lesions.networks.pretrained import check_digest
-
-        try:
+    try:
+        if entry.weights not in ("imagenet", "random"):
             check_digest(Path(entry.weights), entry.weights_sha256)
-        except ValueError as error:
-            raise ValueError(f"{name}.weights: {error}") from None
-    elif entry.weights == "imagenet" and getattr(entry, "version", 0):  # version 0 is installed
-        from lesions.networks.weights.lite import read_package
-
-        try:
+        elif entry.weights == "imagenet" and hasattr(entry, "version"):
             read_package(entry.version)
-        except ValueError as error:
-            raise ValueError(f"{name}.weights: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{name}.weights: {error}") from None
 
 
-def count_local_images(
-    source: Source, codes: Sequence[str], *, name: str, column: str | None = None
-) -> tuple[Plan | None, dict[str, int]]:
-    """Look as stage `ingest` will, without decoding; return its plan, and the images by code.
-
-    Without a folder there is no plan; where photographs are still to be downloaded, the counts are
-    {}. `column` must be a column of the metadata.
-    """
+def plan_local(source: Source, codes: Sequence[str], *, name: str) -> Plan | None:
+    """Look at local files as stage `ingest` will, without decoding; return its plan of a folder."""
     diagnoses = {"codes": codes, "map": source.map, "exclude": source.exclude}
     setting = f"sets.{name}.source.path"
-    counts = dict.fromkeys(codes, 0)
-    if source.kind == "synthetic":
-        drawn = choose_drawn(**diagnoses, name=name)
-        for dx, n_images in count_images(source.n_images, drawn).items():
-            counts[source.map.get(dx, dx)] += n_images
-        return None, counts
     if source.kind == "folder":
         settings = source.model_dump(include={"layout", "columns", "extra_images"})
-        plan = plan_ingest(source.path, setting=setting, **diagnoses, **settings)
-        if column is not None and column not in plan.metadata:
-            raise ValueError(
-                f"sets.{name}.split.column: the metadata have no column {column!r}; they have "
-                f"{', '.join(plan.metadata)}"
-            )
-        return plan, counts | plan.metadata["dx"].value_counts().to_dict()
+        return plan_ingest(source.path, setting=setting, **diagnoses, **settings)
     if source.kind == "medmnist":
         find_arrays(Path(source.path), setting=setting)
         section = setting.rpartition(".")[0]
         resolve_diagnoses(pd.Series(CODES), name="DermaMNIST", section=section, **diagnoses)
-    return None, {}
+    return None
+
+
+def count_by_code(
+    source: Source, plan: Plan | None, codes: Sequence[str], *, name: str
+) -> dict[str, int] | None:
+    """Return the number of images of each code; `None` if they are still to be downloaded."""
+    counts = dict.fromkeys(codes, 0)
+    if plan is not None:
+        return counts | plan.metadata["dx"].value_counts().to_dict()
+    if source.kind != "synthetic":
+        return None
+    drawn = choose_drawn(codes=codes, map=source.map, exclude=source.exclude, name=name)
+    for dx, n_images in count_images(source.n_images, drawn).items():
+        counts[source.map.get(dx, dx)] += n_images
+    return counts
 
 
 def refuse_missing_rows(metadata: pd.DataFrame, params: Params, *, column: str | None) -> None:
-    """Refuse a split without the validation images, and metadata without the values, to be read."""
+    """Refuse metadata that lack the split's column, validation images, or values, if needed.
+
+    `column` is `None` if the split is by another rule.
+    """
+    if column is not None and column not in metadata:
+        raise ValueError(
+            f"sets.study.split.column: the metadata have no column {column!r}; they have "
+            f"{', '.join(metadata)}"
+        )
     needed = params.evaluate.partition == "val" or params.calibrate.decision == "prior_adjusted"
+    needed |= any(model.patience is not None for model in params.models.values())
     if column is not None and needed and "val" not in set(metadata[column]):
         raise ValueError(
             f"sets.study.split.column: no row of {column!r} is val, and validation images are "
-            "needed; set evaluate.partition: test and calibrate.decision: plain, or add such rows"
+            "needed; add such rows, or set evaluate.partition: test, calibrate.decision: plain, "
+            "and patience: null of every model"
         )
     for name, model in params.models.items():
         for read in model.metadata:

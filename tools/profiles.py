@@ -107,8 +107,7 @@ def record(name: str) -> None:
         if recorded != params.profile:
             raise ValueError(
                 f"results/{name} records {recorded}, and the profile in params.yaml is "
-                f"{params.profile}; "
-                "choose another NAME, or delete that folder first"
+                f"{params.profile}; choose another NAME, or delete that folder first"
             )
     command = ["dvc", "repro", "--dry", "--allow-missing"]
     dry = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
@@ -124,8 +123,9 @@ def record(name: str) -> None:
         for path in map(Path, RECORDED):
             (shutil.copytree if path.is_dir() else shutil.copy)(path, new / path.name)
         # DVC leaves the evaluations of models and sets that were dropped.
-        for name, model in itertools.product(params.sets, params.models):
-            shutil.copytree(f"evaluation/{name}/{model}", new / f"evaluation/{name}/{model}")
+        for photographs, model in itertools.product(params.sets, params.models):
+            evaluated = f"evaluation/{photographs}/{model}"
+            shutil.copytree(evaluated, new / evaluated)
         (new / "evaluation/calibration").mkdir()
         for model in params.models:
             shutil.copy(f"evaluation/calibration/{model}.json", new / "evaluation/calibration")

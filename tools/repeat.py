@@ -68,8 +68,8 @@ def check_folds(n_folds: int) -> None:
 def run_all(params: Params, n_runs: int, file: Path) -> pd.DataFrame:
     """Run the study `n_runs` times; return `run, model, set` and the headline scores.
 
-    If validation images are scored, `set` says so.
-    They are written to `file` after every run, so that a stopped one loses none.
+    If validation images are scored, `set` says so. The scores are written to `file` after every
+    run, so that stopping loses none.
     """
     runs = {f"seed-{seed}": {"seed": seed} for seed in range(params.seed, params.seed + n_runs)}
     if params.repeat.by == "fold":
@@ -112,7 +112,7 @@ def main() -> None:
             "refs/exps/exec/EXEC_BASELINE'"
         )
     params, n_runs = read_params(), int(sys.argv[1])
-    if params.seed + n_runs > 2**32:
+    if params.repeat.by == "seed" and params.seed + n_runs > 2**32:
         sys.exit(f"seed must be at most {2**32 - n_runs} for SEEDS={n_runs}; found {params.seed}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     stem = RESULTS / f"{params.profile}-by-{params.repeat.by}"

@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import CODES, PROBABILITIES
+from made_up import CODES, PROBABILITIES, point_measures
 
 from lesions.evaluation.baselines import PUBLISHED, published_scores
 from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.calibration.temperature import apply_temperature
 from lesions.evaluation.comparison import (
     compare_models,
     compare_pairs,
@@ -127,7 +128,7 @@ def test_the_table_has_the_scores_of_both_rules():
     assert "prior-adjusted" not in to_markdown(table[1:], n_classes=7)
 
 
-def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_model():
+def test_pairs_are_compared_on_the_test_images():
     # Ten lesions of each of two classes; `good` is correct on all, `bad` on none.
     labels = pd.DataFrame({"image_id": [f"i{n}" for n in range(21)]})
     labels = labels.assign(unit=range(21), label=[4, 5] * 10 + [0])
@@ -138,7 +139,7 @@ def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_mode
         p[np.arange(21), labels["label"] if right else 9 - labels["label"].clip(4)] = 0.94
         return base.join(pd.DataFrame(p, columns=PROBABILITIES))
 
-    calibrations = {"good": {"temperature": 2.0}, "bad": {"temperature": None}}
+    calibrations = {name: {"temperature": None} for name in ("good", "bad")}
     predictions = {"good": predicting(True), "bad": predicting(False)}
     config = BootstrapConfig(n_resamples=50)
     (pair,) = compare_pairs(predictions, calibrations, labels[:20], config, partition="test")
@@ -150,6 +151,29 @@ def test_pairs_are_compared_on_the_test_images_with_the_temperature_of_each_mode
         "only_other_right": 0,
         "p": pytest.approx(2 * 0.5**20),
     }
+
+
+def test_pairs_are_compared_with_the_temperature_of_each_model():
+    rng = np.random.default_rng(1)
+    labels = pd.DataFrame({"image_id": [f"i{n}" for n in range(70)], "label": [*range(7)] * 10})
+    labels["unit"] = range(70)
+    base = labels[["image_id", "label"]].assign(partition="test")
+    drawn = {name: rng.dirichlet([1] * 7, 70) for name in ("a", "b")}
+    predictions = {
+        name: base.join(pd.DataFrame(p, columns=PROBABILITIES)) for name, p in drawn.items()
+    }
+
+    def difference(temperature):
+        calibrations = {"a": {"temperature": temperature}, "b": {"temperature": None}}
+        config = BootstrapConfig(n_resamples=5)
+        (pair,) = compare_pairs(predictions, calibrations, labels, config, partition="test")
+        return pair["measures"]["roc_auc_macro"]["difference"]
+
+    actual = labels["label"].to_numpy()
+    calibrated, raw = apply_temperature(drawn["a"], 5.0), drawn["b"]
+    expected = [point_measures(actual, p)[0]["roc_auc_macro"] for p in (calibrated, raw)]
+    assert difference(5.0) == pytest.approx(expected[0] - expected[1])
+    assert difference(5.0) != difference(None)
 
 
 def test_models_with_different_test_images_are_refused():

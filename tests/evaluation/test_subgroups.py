@@ -77,6 +77,11 @@ def test_a_single_group_is_not_the_worst_and_groups_are_in_order(table):
     assert list(subgroups["age_band"]["groups"]) == ["0–29", "75+", "unknown"]  # young to old
 
 
+def test_a_column_of_which_nothing_is_known_has_no_groups(table):
+    sex = score_subgroups(table.assign(sex="unknown"), CONFIG, min_group_size=30)["sex"]
+    assert sex == {"groups": {}, "too_small": {}, "worst": None}
+
+
 def test_a_groups_means_are_over_the_classes_in_it(table):
     nevi = table[table["label"] == 5].assign(dx_type="follow_up")
     table = pd.concat([table[table["label"] != 5], nevi])

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from made_up_training import training_settings
 
+from lesions import networks
 from lesions.networks import cnn, dense, load_build, residual
 from lesions.networks.backend import keras
+from lesions.networks.layers import rows_at_once
 from lesions.training.loop import train
 
 CNN = {"dense_units": [128, 64], "dropout": 0.3, "batch_norm_momentum": 0.9}
@@ -38,6 +40,13 @@ def test_an_unknown_architecture_is_refused_with_the_file_to_write():
     message = r"'vgg17' needs the file src/lesions/networks/vgg17\.py: No module named"
     with pytest.raises(ValueError, match=message):
         load_build("vgg17")
+
+
+def test_a_file_that_imports_what_is_not_installed_is_not_called_missing(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("import not_installed\n", encoding="utf-8")
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
+    with pytest.raises(ModuleNotFoundError, match="No module named 'not_installed'"):
+        load_build("mine")
 
 
 def test_a_file_without_the_function_is_refused(monkeypatch):
@@ -231,3 +240,12 @@ def test_features_that_are_constant_but_for_rounding_keep_their_scale():
     features[::2] = np.nextafter(np.float32(1000), np.float32(2000))
     network = shown(features)
     np.testing.assert_allclose(network(np.full((1, 1), 1001, np.float32)), [[1]], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_rows"),
+    [((8,), 256), ((128, 128, 3), 256), ((256, 256, 3), 64), ((4096, 4096, 3), 1)],
+)
+def test_fewer_rows_of_large_images_are_given_at_once(shape, n_rows):
+    inputs = keras.Input(shape)
+    assert rows_at_once(keras.Model(inputs, inputs)) == n_rows

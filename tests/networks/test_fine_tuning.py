@@ -5,20 +5,19 @@ import pytest
 
 from lesions.networks import load_build
 from lesions.networks.backend import keras
+from lesions.networks.layers import list_layers
 from lesions.networks.pretrained import fine_tune, make_backbone
 from lesions.networks.saving import load_network, save_network
 from lesions.training.fast_layers import copy_for_training
 
-SETTINGS = {
+OF_BACKBONE = {
     "weights": "random",
     "weights_sha256": None,
     "input_pixels": 32,
     "preprocessing": "imagenet",
     "pooling": "average",
-    "trainable": "all",
-    "dense_units": [4],
-    "dropout": 0.3,
 }
+SETTINGS = OF_BACKBONE | {"trainable": "all", "dense_units": [4], "dropout": 0.3}
 NETWORKS = {
     "VGG16": ("applications", {"network": "VGG16"}),
     "MobileNetV3Small": ("applications", {"network": "MobileNetV3Small"}),
@@ -38,18 +37,10 @@ def build(name, **changes):
     return load_build(architecture)(photographs(), 7, **SETTINGS | own | changes)
 
 
-def layers_of(network):
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from layers_of(layer)
-        else:
-            yield layer
-
-
 def trained(network):
     """Return the names of the backbone's layers whose weights are trained."""
     backbone = network.get_layer("backbone")
-    return [layer.name for layer in layers_of(backbone) if layer.trainable_weights]
+    return [layer.name for layer in list_layers(backbone) if layer.trainable_weights]
 
 
 def is_norm(layer):
@@ -78,7 +69,7 @@ def test_the_pretrained_part_is_one_nested_network_called_backbone(name, tmp_pat
     np.testing.assert_array_equal(loaded(photographs()), probabilities)
     assert trained(loaded) == trained(network)
     assert all(
-        type(layer).__module__.startswith("keras.src.layers.") for layer in layers_of(loaded)
+        type(layer).__module__.startswith("keras.src.layers.") for layer in list_layers(loaded)
     )
 
 
@@ -99,9 +90,8 @@ def test_it_computes_what_the_frozen_backbone_with_the_same_weights_does():
     keras.utils.set_random_seed(1)
     network = build("MobileNetV3Small")
     keras.utils.set_random_seed(1)
-    settings = {key: SETTINGS[key] for key in list(SETTINGS)[:5]}
     build_backbone = load_build("applications", function="build_backbone")
-    frozen = build_backbone(32, network="MobileNetV3Small", **settings)
+    frozen = build_backbone(32, network="MobileNetV3Small", **OF_BACKBONE)
     assert not frozen.trainable_weights
     np.testing.assert_array_equal(
         network.get_layer("backbone")(photographs()), frozen(photographs())
@@ -112,9 +102,9 @@ def test_it_computes_what_the_frozen_backbone_with_the_same_weights_does():
 def test_all_layers_are_trained_and_follow_the_batches(name):
     network = build(name, trainable="all")
     backbone = network.get_layer("backbone")
-    norms = [layer for layer in layers_of(backbone) if is_norm(layer)]
+    norms = [layer for layer in list_layers(backbone) if is_norm(layer)]
     assert norms
-    assert {x.name for x in layers_of(backbone) if x.weights} == set(trained(network))
+    assert {x.name for x in list_layers(backbone) if x.weights} == set(trained(network))
     network(photographs(), training=True)
     assert all(np.any(layer.moving_mean) for layer in norms[:1])  # no longer all zero
 
@@ -151,7 +141,7 @@ LAST_3 = {
 def test_the_last_layers_are_trained_and_batch_normalisation_with_them(name):
     network = build(name, trainable="last_3")
     assert trained(network) == LAST_3[name]
-    norms = [layer for layer in layers_of(network) if is_norm(layer) and not layer.trainable]
+    norms = [layer for layer in list_layers(network) if is_norm(layer) and not layer.trainable]
     network(photographs(), training=True)
     for layer in norms:
         np.testing.assert_array_equal(layer.moving_mean, np.zeros(layer.moving_mean.shape))

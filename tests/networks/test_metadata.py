@@ -9,7 +9,7 @@ from made_up_training import training_settings
 
 from lesions.networks import cnn, load_build, residual
 from lesions.networks.backend import keras
-from lesions.networks.layers import add_metadata
+from lesions.networks.layers import add_metadata, list_layers
 from lesions.networks.metadata import COLUMNS, choose_encoding, encode_metadata
 from lesions.networks.saving import load_network, read_encoding, save_network
 from lesions.training.fast_layers import copy_for_training
@@ -148,11 +148,6 @@ def seeded():
     keras.utils.set_random_seed(1)
 
 
-def layers_of(network):
-    for layer in network.layers:
-        yield from layers_of(layer) if isinstance(layer, keras.Model) else [layer]
-
-
 def rows():
     return {"pixels": pixels(), "metadata": encode_metadata(TRAIN, ENCODING)}
 
@@ -169,7 +164,7 @@ def test_every_architecture_on_images_can_read_metadata(architecture, tmp_path):
     loaded = load_network(tmp_path / "a.keras")
     np.testing.assert_array_equal(loaded(rows()), probabilities)
     # Anyone's Keras can load it: no layer is ours.
-    modules = {type(layer).__module__.partition(".layers.")[0] for layer in layers_of(loaded)}
+    modules = {type(layer).__module__.partition(".layers.")[0] for layer in list_layers(loaded)}
     assert modules == {"keras.src"}
 
 
@@ -220,7 +215,7 @@ def test_the_same_seed_gives_the_same_network():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("architecture", ["cnn", "efficientnet_lite"])
-def test_the_copy_that_is_trained_computes_the_same(architecture, precision):
+def test_the_copy_that_is_trained_reads_metadata_as_well(architecture, precision):
     network = add_metadata(ARCHITECTURES[architecture](), 6)
     copy = copy_for_training(network, precision)
     assert copy is not network

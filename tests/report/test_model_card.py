@@ -155,6 +155,19 @@ def test_subgroups_have_the_worst_and_those_too_small(study, settings):
     assert f"{group} ({n_images})" in section
 
 
+def test_a_set_of_which_no_group_is_scored_has_a_sentence_for_the_table(study, settings):
+    for sets in study["details"].values():
+        sets["study"]["subgroups"]["sex"] = {"groups": {}, "too_small": {}, "worst": None}
+    card = render(TEMPLATE, study, settings=settings)
+    assert "No group is scored" not in card
+    for sets in study["details"].values():
+        subgroups = sets["study"]["subgroups"]
+        sets["study"]["subgroups"] = dict.fromkeys(subgroups, subgroups["sex"])
+    card = render(TEMPLATE, study, settings=settings)
+    assert "No group is scored: they are too small, or the metadata of study say nothing" in card
+    assert "| by | group |" not in card
+
+
 def test_leakage_is_shown_side_by_side(study, settings):
     study["details"]["vgg16"]["study"]["leakage"]["group"] = {
         "in_training": None,
@@ -375,7 +388,7 @@ def test_while_settings_are_chosen_the_card_is_of_validation_images_alone():
     assert not re.search("(?<!no )test images?", card)
     assert "On the validation images:" in card
     assert "optimistic, and no test image was scored." in card
-    assert f"elsewhere: {ONLY_TESTED_ON}" in card
+    assert f"elsewhere was not{ONLY_TESTED_ON[3:]}" in card
     assert "### External sets" not in card
     n_val = study["partitions"].query("partition == 'val'")["n_images"].sum()
     assert table_below(card, "### All models")[2][1] == str(n_val)
@@ -388,7 +401,7 @@ def test_a_study_without_test_images_has_a_card_of_the_set_that_is_tested_on():
     study = make_study(external=("isic2018",), partitions=("train", "val", "cal"))
     card = render(TEMPLATE, study, settings=make_settings(external=("isic2018",)))
     n_images = study["details"]["cnn"]["isic2018"]["n_images"]
-    assert f"study: {NO_TEST_IMAGES}" in card
+    assert f"study was not{NO_TEST_IMAGES[3:]}" in card
     assert "On the test images of isic2018:" in card
     assert table_below(card, "### All models")[2][1] == str(n_images)
     assert "| test | empty: the scores are of other sets | 0 |" in card

@@ -17,6 +17,7 @@ from cloned import ROOT
 from made_up_study import draw_page, make_picture, make_settings, make_study, write_study
 
 from lesions.evaluation.images.choice import NO_TEST_IMAGES, ONLY_TESTED_ON
+from lesions.evaluation.subgroups import SUBGROUPS
 from lesions.report.captions import DISCLAIMER
 from lesions.report.page import as_data_uri
 
@@ -259,6 +260,19 @@ def test_groups_too_small_are_named(inputs, page):
     assert f"acral ({n_images} image" in page.words
 
 
+def test_a_set_of_which_no_group_is_known_has_a_sentence_for_the_charts():
+    inputs = make_study()
+    page = Page(draw_page(inputs))
+    for sets in inputs["details"].values():
+        for found in sets["study"]["subgroups"].values():
+            found |= {"groups": {}, "too_small": {}, "worst": None}
+    without = Page(draw_page(inputs))
+    assert "No group is scored:" in without.words
+    missing = set(page.charts) - set(without.charts)
+    assert missing == {f"subgroups-{column}" for column in SUBGROUPS}
+    assert "No group is scored:" not in page.words
+
+
 def test_settings_hashes_versions_and_audit_are_shown(page):
     assert "keep_epoch: val_loss" in page.words
     assert "frozen VGG16: weights random; input pixels 32" in page.words
@@ -370,7 +384,7 @@ def test_a_study_without_test_images_has_a_page_of_the_set_that_is_tested_on():
     n_images = study["details"]["cnn"]["isic2018"]["n_images"]
     assert study["details"]["cnn"]["study"]["partition"] is None
     assert f"{n_images} test photographs of isic2018" in page.words
-    assert f"study: {NO_TEST_IMAGES}" in page.words
+    assert f"study was not{NO_TEST_IMAGES[3:]}" in page.words
     assert "Scores on the test images of isic2018" in page.words
     assert "The study itself was not scored." in page.words
     shown = page.charts["confusion-cnn"]["data"]["values"]

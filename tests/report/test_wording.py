@@ -6,17 +6,14 @@ from made_up_study import make_settings
 
 from lesions.evaluation.comparison import compare_models
 from lesions.report.captions import CAVEATS, DISCLAIMER
+from lesions.report.values import in_prose, in_text, interval, score
 from lesions.report.wording import (
     VALIDATION,
     describe_differences,
     describe_run,
-    in_prose,
-    in_text,
-    interval,
     keeps_random_weights,
     list_resolutions,
     name_network,
-    score,
     to_markdown,
 )
 
@@ -164,9 +161,12 @@ def test_the_table_says_which_images_were_not_scored_and_why():
     for sets, words in (
         (
             {"study": {"partition": "val", **scored}, "clinic": unscored},
-            f"{VALIDATION} clinic: Not",
+            f"{VALIDATION} clinic was not",
         ),
-        ({"study": unscored, "clinic": {"partition": "test", **scored}}, " study: Not scored: the"),
+        (
+            {"study": unscored, "clinic": {"partition": "test", **scored}},
+            " study was not scored: the",
+        ),
     ):
         text = describe_run({"cnn": sets}, [], settings=make_settings())
         assert words in text

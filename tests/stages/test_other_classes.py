@@ -106,7 +106,7 @@ def assert_written_for(clone, codes, *, words):
     confusion = pd.read_csv(clone.folder / "plots/comparison/confusion.csv")
     assert confusion["dx"].unique().tolist() == codes
     report, card = read(clone, "plots/report.html"), read(clone, "MODEL_CARD.md")
-    assert f"1 model, {words} diagnoses, " in report
+    assert f"One model, {words} diagnoses, " in report
     assert f"# Model card: {words} diagnoses" in card
     others = {"akiec", "vasc", "melanocytic"} - set(codes)
     page = report.partition("<body")[2].partition("Provenance</h2>")[0]

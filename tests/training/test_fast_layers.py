@@ -12,16 +12,16 @@ from lesions.training.fast_layers import (
 PIXELS, N_CLASSES = 12, 3
 
 
-def images(n=6, channels=3):
+def images(n=6, channels=3, pixels=PIXELS):
     rng = np.random.default_rng(0)
-    return rng.normal(1, 2, (n, PIXELS, PIXELS, channels)).astype(np.float32)
+    return rng.normal(1, 2, (n, pixels, pixels, channels)).astype(np.float32)
 
 
-def build(*layers):
+def build(*layers, pixels=PIXELS):
     keras.utils.clear_session()
     keras.utils.set_random_seed(2)
-    inner = keras.Sequential([keras.Input((PIXELS, PIXELS, 3)), *layers], name="inner")
-    inputs = keras.Input((PIXELS, PIXELS, 3))
+    inner = keras.Sequential([keras.Input((pixels, pixels, 3)), *layers], name="inner")
+    inputs = keras.Input((pixels, pixels, 3))
     values = keras.layers.GlobalAveragePooling2D()(inner(inputs))
     return keras.Model(inputs, keras.layers.Dense(N_CLASSES, activation="softmax")(values))
 
@@ -32,7 +32,7 @@ def list_layers(network, kind):
 
 def compute(network, *, training):
     """Give outputs, gradients of all that is trained and of the inputs, and the weights after."""
-    inputs = tf.constant(images())
+    inputs = tf.constant(images(pixels=network.input_shape[1]))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = network(inputs, training=training)
@@ -75,6 +75,15 @@ def test_the_gradients_of_wide_depthwise_filters_are_those_of_keras(
         kernel, strides, padding, depth_multiplier=multiplier, activation="relu"
     )
     network = build(depthwise)
+    copy = copy_for_training(network, "float32")
+    assert len(list_layers(copy, FastDepthwiseConv2D)) == 1
+    assert_alike(compute(copy, training=True), compute(network, training=True))
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [5, 7, 9])
+def test_the_gradients_are_those_of_keras_where_the_filter_is_wider_than_the_image(kernel, pixels):
+    network = build(keras.layers.DepthwiseConv2D(kernel, padding="same"), pixels=pixels)
     copy = copy_for_training(network, "float32")
     assert len(list_layers(copy, FastDepthwiseConv2D)) == 1
     assert_alike(compute(copy, training=True), compute(network, training=True))

@@ -14,11 +14,11 @@ from made_up_training import training_settings
 from sklearn.metrics import accuracy_score, log_loss
 
 from lesions.networks.backend import configure_tensorflow, keras, tf
-from lesions.networks.layers import add_metadata
+from lesions.networks.layers import MAX_ROWS, add_metadata
 from lesions.networks.saving import save_network
 from lesions.training import loop
 from lesions.training.augmentation import make_mixing
-from lesions.training.loop import N_READ, count_rows, train, write_curves
+from lesions.training.loop import train, write_curves
 from lesions.training.losses import make_loss
 from lesions.training.optimization import Optimizer
 from lesions.training.step import compile_fit, take_rows
@@ -391,7 +391,7 @@ def test_an_epoch_is_that_of_keras_own_fit(tmp_path, batch_size):
                 layer.rate = 0  # its masks are numbered otherwise
         return network
 
-    n_rows = N_READ + 5  # the last reading, and in it the last batch, is smaller
+    n_rows = MAX_ROWS + 5  # the last reading, and in it the last batch, is smaller
     inputs, labels = rows(n_rows, seed=4)
     order = np.random.default_rng([1, 0]).permutation(n_rows)
     network, histories = quiet(), []
@@ -422,26 +422,6 @@ def test_an_epoch_is_that_of_keras_own_fit(tmp_path, batch_size):
     # Moving mean and variance are among the weights.
     for found, weight in zip(network.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(found, weight, rtol=1e-3, atol=2e-5)
-
-
-def test_frozen_batch_normalisation_stays_as_it_is(tmp_path):
-    network = build()
-    layer = network.layers[1]
-    layer.moving_mean.assign([1, 2, 3])
-    layer.trainable = False
-    before = layer.get_weights()
-    train(
-        network,
-        INPUTS.__getitem__,
-        LABELS,
-        validation=None,
-        seed=1,
-        checkpoint=tmp_path / "checkpoint.npz",
-        on_epoch=lambda history: None,
-        **training_settings(learning_rate=0.01),
-    )
-    for found, weight in zip(layer.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(found, weight)
 
 
 # Which epoch is kept
@@ -589,24 +569,6 @@ def test_of_a_mixed_image_the_class_with_the_largest_target_counts(policy):
     loss = make_loss(counts=np.array([32, 32]), **settings["loss"])
     fit = compile_fit(network, optimizer, make_mixing(policy), loss, batch_size=64)
     assert fit(images, labels)[0] >= 60  # halves may count for either
-
-
-@pytest.mark.parametrize(
-    ("shape", "n_rows"),
-    [((8,), 256), ((128, 128, 3), 256), ((256, 256, 3), 64), ((4096, 4096, 3), 1)],
-)
-def test_fewer_rows_of_large_images_are_read_at_once(shape, n_rows):
-    inputs = keras.Input(shape)
-    assert count_rows(keras.Model(inputs, inputs)) == n_rows
-
-
-def test_inputs_and_labels_are_not_modified(unbroken):
-    np.testing.assert_array_equal(INPUTS, rows(N_TRAIN, seed=0)[0])
-    np.testing.assert_array_equal(LABELS, rows(N_TRAIN, seed=0)[1])
-
-
-def test_the_network_is_left_without_an_optimizer(unbroken):
-    assert not unbroken[0].compiled
 
 
 # Faults

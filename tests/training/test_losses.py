@@ -85,10 +85,9 @@ def test_logit_adjustment_adds_the_logarithm_of_the_shares_to_the_logits():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_probability_of_zero_costs_a_finite_loss_and_one_that_is_nan_does_not():
-    loss = make_loss(
-        "cross_entropy", COUNTS, label_smoothing=0.0, class_weights="none", focal_gamma=2.0,
-        class_balanced_beta=0.9, logit_adjustment=1.0,
-    )  # fmt: skip
-    assert np.isfinite(loss(TARGETS[:1], np.float32([[0, 0.5, 0.5]]))[0])
-    assert np.isnan(loss(TARGETS[:1], np.float32([[np.nan, 0.5, 0.5]]))[0])
+@pytest.mark.parametrize(("probability", "is_finite"), [(0, True), (np.nan, False)])
+def test_a_probability_of_zero_costs_a_finite_loss_and_one_that_is_nan_does_not(
+    probability, is_finite
+):
+    probabilities = np.float32([[probability, 0.5, 0.5]])
+    assert np.isfinite(compute(targets=TARGETS[:1], probabilities=probabilities)[0]) == is_finite

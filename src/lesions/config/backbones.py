@@ -9,7 +9,7 @@ from lesions.config.types import Path, Pixels, Section, Sha256
 MIN_PIXELS = 32  # no network of keras.applications is built below, and some need more
 MIN_PIXELS_OF = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 # Networks that preprocess pixels inside, where Keras cannot switch it off.
-OWN_PREPROCESSING = "EfficientNetB"
+OWN_PREPROCESSING_PREFIX = "EfficientNetB"
 
 # All image networks of keras.applications, which this package may not import; a test compares them.
 Network = Literal[
@@ -99,7 +99,7 @@ class ApplicationSettings(Pretrained):
                 f"input_pixels must be at least {needed} for {self.network}; it is "
                 f"{self.input_pixels}"
             )
-        if self.preprocessing == "unit" and self.network.startswith(OWN_PREPROCESSING):
+        if self.preprocessing == "unit" and self.network.startswith(OWN_PREPROCESSING_PREFIX):
             raise ValueError(
                 f"preprocessing: {self.network} preprocesses pixels inside the network, which "
                 "cannot be switched off; use preprocessing: imagenet"

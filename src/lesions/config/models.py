@@ -22,7 +22,7 @@ OPTIMIZER_SETTINGS += ("weight_decay", "clip_norm", "ema_momentum")
 
 
 class Training(Section):
-    """Settings of stage `train` that all models share; the defaults are the paper's way."""
+    """Settings of stage `train` that all models share; the defaults are the paper's."""
 
     architecture: str
     inputs: str

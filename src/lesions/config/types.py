@@ -67,8 +67,10 @@ def _refuse_hindsight(column: object) -> object:
 
 
 # Columns of the metadata that a model may read.
-Column = Annotated[Literal["age", "sex", "localization"], BeforeValidator(_refuse_hindsight)]
-Metadata = Annotated[list[Column], AfterValidator(refuse_repeated)]
+MetadataColumn = Annotated[
+    Literal["age", "sex", "localization"], BeforeValidator(_refuse_hindsight)
+]
+Metadata = Annotated[list[MetadataColumn], AfterValidator(refuse_repeated)]
 
 
 class Section(BaseModel):

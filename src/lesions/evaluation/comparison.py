@@ -174,7 +174,7 @@ def stack_learning_curves(
 def _score_row(found, name):
     """Return one measured row of `compare_models` without the model."""
     headline, decision = found["headline"], keep_adjusted(found)
-    adjusted = {name: decision[name] for name in ADJUSTED_METRICS.values() if decision}
+    adjusted = {measure: decision[measure] for measure in ADJUSTED_METRICS.values() if decision}
     source = "measured" if name == "study" else f"on {name}"
     if found.get("partition") == "val":
         source = "measured on validation images"

@@ -38,7 +38,8 @@ def score_subgroups(table: pd.DataFrame, config: BootstrapConfig, *, min_group_s
         Column to `groups`, name to `n_images`, `n_lesions`, `classes` (dx present) and estimates;
         `too_small`, name to `n_images`; `worst`, the `group` with the lowest `balanced_accuracy`
         among those with the most diagnoses, None if there are fewer than two of them. Age bands
-        ascend, other groups are sorted by frequency, `unknown` is last.
+        ascend, other groups are sorted by frequency, `unknown` is last. A column of which nothing
+        is known has no groups.
     """
     return {column: _score_column(table, column, config, min_group_size) for column in SUBGROUPS}
 
@@ -73,6 +74,8 @@ def score_leakage(
 def _score_column(table, column, config, min_group_size):
     """Return the scores of large groups, the sizes of small ones, and the worst group."""
     counts = table[column].value_counts()
+    if set(counts.index) == {UNKNOWN}:
+        counts = counts[:0]
     groups, too_small = {}, {}
     for name in _display_order(column, counts):
         if counts[name] < min_group_size:

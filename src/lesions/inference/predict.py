@@ -7,6 +7,7 @@ import pandas as pd
 
 from lesions.inference.views import views
 from lesions.networks.backend import keras
+from lesions.networks.layers import rows_at_once
 from lesions.taxonomy import probability_columns
 
 
@@ -58,6 +59,7 @@ def predict_images(
     """
     rows = np.arange(len(images)) if rows is None else rows
     metadata = _check_metadata(network, metadata, len(rows))
+    batch_size = min(batch_size, rows_at_once(network))
     batches = []
     for start in range(0, len(rows), batch_size):
         batch = slice(start, start + batch_size)

@@ -45,6 +45,8 @@ def load_build(
     try:
         module = import_module(f"lesions.networks.{architecture}")
     except ModuleNotFoundError as error:
+        if error.name != f"lesions.networks.{architecture}":
+            raise  # the file exists, and imports what does not
         raise ValueError(f"Architecture {architecture!r} needs the file {file}: {error}") from error
     build, parts = getattr(module, function, None), []
     if build is None and function == "build" and hasattr(module, "build_backbone"):

@@ -11,7 +11,8 @@ import numpy as np
 
 from lesions.networks.backend import keras
 from lesions.networks.layers import rescale
-from lesions.networks.pretrained import check_digest, make_backbone
+from lesions.networks.pretrained import make_backbone
+from lesions.networks.weights.files import check_digest
 
 NETWORKS = tuple(name for name in dir(keras.applications) if name[0].isupper())
 

@@ -1,5 +1,6 @@
 """Layers that architectures share: pixel input, dense layers, probabilities; joined networks."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
@@ -9,7 +10,16 @@ from sklearn.preprocessing import StandardScaler
 from lesions.networks.backend import keras
 
 CHUNK_ROWS = 1024  # rows of features that are read at once
+# At most so many rows, and so many input values (256 images of 128 px), are read and handed to
+# TensorFlow at once.
+MAX_ROWS, MAX_VALUES = 256, 256 * 128 * 128 * 3
 METADATA_UNITS = 32  # of the dense layer on metadata, whose outputs join the features of an image
+
+
+def rows_at_once(network: keras.Model) -> int:
+    """Return how many rows a network is given at once: `MAX_ROWS`, or fewer large images."""
+    n_values = max(math.prod(values.shape[1:]) for values in network.inputs)
+    return max(1, min(MAX_ROWS, MAX_VALUES // n_values))
 
 
 def pixel_input(image_pixels: int, input_pixels: int):

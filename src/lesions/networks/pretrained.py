@@ -1,8 +1,6 @@
 """Pretrained networks as backbones: pixels in, features out, frozen or to be fine-tuned."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -69,8 +67,8 @@ def fine_tune(
         Number of probabilities.
     trainable
         `head`: the backbone is frozen, its batch normalisation and dropout compute as in inference;
-        `last_<n>`: its last n layers with weights are trained, batch normalisation is not counted
-        and is trained where a layer before it is; `all`.
+        `last_<n>`: its last n layers with weights are trained, not counting batch normalisation,
+        which is trained if the nearest layer with weights before it is; `all`: all of it.
     dense_units, dropout
         As of `lesions.networks.layers.dense_layers`.
 
@@ -90,19 +88,6 @@ def fine_tune(
     pixels = keras.Input(backbone.input_shape[1:], dtype="float32", name="pixels")
     values = dense_layers(backbone(pixels), n_classes, dense_units=dense_units, dropout=dropout)
     return keras.Model(pixels, values, name="fine_tuned")
-
-
-def check_digest(file: Path, sha256: str | None) -> None:
-    """Raise ValueError unless a weights file exists and has this SHA-256."""
-    if not file.is_file():
-        raise ValueError(f"Weights file {file} does not exist; correct the path")
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if sha256 is None or found != sha256.lower():
-        raise ValueError(
-            f"{file} has the SHA-256 {found}, not weights_sha256 = {sha256}; set weights_sha256 to "
-            "it if the file was changed on purpose"
-        )
 
 
 def _train_last(backbone: keras.Model, n_layers: int) -> None:

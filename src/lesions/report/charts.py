@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 from pandas.api.types import is_integer_dtype, is_numeric_dtype
 
-from lesions.report.wording import key_in_words
+from lesions.report.values import key_in_words
 
 INK, SOFT, ACCENT, ON_ACCENT, PANEL = (
     f"var(--{name})" for name in ("ink", "soft", "accent", "on-accent", "panel")

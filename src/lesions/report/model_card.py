@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lesions.report.wording import key_in_words, render_template
+from lesions.report.values import key_in_words
+from lesions.report.wording import render_template
 
 # How HAM10000, the ISIC and PAD-UFES-20 call a diagnosis that was made by histopathology.
 HISTOPATHOLOGY = ("histo", "histopathology", "biopsied")

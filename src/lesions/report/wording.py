@@ -1,4 +1,4 @@
-"""Words about a study: values, the comparison table in Markdown, sentences about scores."""
+"""Words about a study: the comparison table in Markdown, sentences about scores."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,9 +6,18 @@ import jinja2
 import pandas as pd
 
 from lesions.report import captions
+from lesions.report.values import (
+    MISSING,
+    in_prose,
+    in_text,
+    in_words,
+    interval,
+    key_in_words,
+    number,
+    score,
+)
 from lesions.taxonomy import PARTITION_NAMES, keep_adjusted, keep_scored
 
-MISSING = "–"
 VALIDATION = (
     "All scores are on the study's validation images, on which settings are being chosen: they are "
     "optimistic, and no test image was scored."
@@ -27,57 +36,6 @@ ADJUSTED = {
     "accuracy, prior-adjusted": "accuracy_adjusted",
     "balanced accuracy, prior-adjusted": "balanced_accuracy_adjusted",
 }
-
-
-def number(value: float | None, decimals: int = 2) -> str:
-    """Write a number; a missing one is a dash."""
-    return MISSING if pd.isna(value) else f"{value:.{decimals}f}".replace("-", "−")
-
-
-def interval(estimate: Mapping, decimals: int = 2) -> str:
-    """Write the interval of an estimate: `0.57–0.67`; nothing if there is none."""
-    low, high = (number(estimate[bound], decimals) for bound in ("low", "high"))
-    if MISSING in (low, high):
-        return ""
-    return f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
-
-
-def score(estimate: Mapping, decimals: int = 2) -> str:
-    """Write an estimate with its interval, if it has one: `0.62 (0.57–0.67)`."""
-    text, bounds = number(estimate["value"], decimals), interval(estimate, decimals)
-    return f"{text} ({bounds})" if bounds and text != MISSING else text
-
-
-def key_in_words(name: str) -> str:
-    """Write a key as words: `n_pairs_found` is "pairs found"."""
-    return name.removeprefix("n_").replace("_", " ")
-
-
-def in_prose(names: Sequence[str], conjunction: str = "and") -> str:
-    """Write a list as prose: `a, b and c`."""
-    *most, last = names
-    return f"{', '.join(most)} {conjunction} {last}" if most else last
-
-
-def in_words(n: int) -> str:
-    """Write a small number as a word: `seven`."""
-    words = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    return words[n - 2] if 2 <= n <= 10 else f"{n:,}"
-
-
-def in_text(value, digits: int = 3) -> str:
-    """Write any value of JSON or of params.yaml: 1,956, 0.958, the items of a list."""
-    if isinstance(value, Mapping):
-        return "; ".join(
-            f"{key_in_words(name)} {in_text(item, digits)}" for name, item in value.items()
-        )
-    if isinstance(value, list | tuple):
-        return ", ".join(in_text(item, digits) for item in value) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.{digits}g}"
-    return f"{value:,}" if isinstance(value, int) else str(MISSING if value is None else value)
 
 
 def name_model(model: str, only_predicted: str | None) -> str:
@@ -185,7 +143,9 @@ def describe_scored(of_model: Mapping[str, Mapping]) -> str:
     unscored = {
         name: found for name, found in of_model.items() if name not in keep_scored(of_model)
     }
-    return " ".join(texts + [f"{name}: {found['says']}" for name, found in unscored.items()])
+    for name, found in unscored.items():  # "Not scored: the reason."
+        texts.append(f"{name} was {found['says'][0].lower()}{found['says'][1:]}")
+    return " ".join(texts)
 
 
 def describe_decision(found: Mapping) -> str:

@@ -70,8 +70,9 @@ def _filter_gradient(inputs, shape, upstream, stride: int, same: bool):
         n = min(MAX_COLUMNS, n_columns - first)
         start = first - left  # the first column of the inputs that these filter columns meet
         end = start + (upstream.shape[2] - 1) * stride + n
-        part = inputs[:, :, max(start, 0) : min(end, width)]
-        sides = (max(-start, 0), max(end - width, 0))
+        part = inputs[:, :, max(start, 0) : max(min(end, width), 0)]
+        # A part of zeros alone is padded on one side by all of its width.
+        sides = [min(max(outside, 0), end - start) for outside in (-start, end - width)]
         part = tf.pad(part, [[0, 0], [top, bottom], sides, [0, 0]])
         parts.append(
             tf.nn.depthwise_conv2d_backprop_filter(

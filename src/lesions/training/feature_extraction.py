@@ -7,6 +7,7 @@ from scipy import sparse
 from tqdm import tqdm
 
 from lesions.networks.backend import keras, tf
+from lesions.networks.layers import rows_at_once
 from lesions.sampling.mixing import mix
 
 
@@ -32,9 +33,10 @@ def extract_features(
     out
         float32 `(n_rows, n_features)`, written in place; may be a memory map.
     batch_size
-        Images at a time; bounds the memory, and the last digits of the result depend on it.
+        Images at a time, fewer if they are large; the last digits of the result depend on it.
     """
     forward = _compile(backbone)
+    batch_size = min(batch_size, rows_at_once(backbone))
     batches = range(0, mixing.shape[0], batch_size)
     for start in tqdm(batches, desc="features", unit="batch", disable=None):
         rows = slice(start, start + batch_size)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lesions.networks.backend import keras, tf
+from lesions.networks.layers import rows_at_once
 from lesions.training.augmentation import blank_rows, change_images, make_mixing
 from lesions.training.checkpoint import load_checkpoint, save_checkpoint
 from lesions.training.fast_layers import copy_for_training
@@ -26,8 +27,6 @@ from lesions.training.step import (
     take_rows,
 )
 
-# What is read, and handed to TensorFlow, at once: rows, and pixels times channels of images.
-N_READ, MAX_VALUES = 256, 256 * 128 * 128 * 3
 MONITORED = ("test_accuracy", "test_loss")
 
 
@@ -120,7 +119,7 @@ def train(
     score = compile_score(copy)
     states = list_seed_states([copy, *mixing])
     refuse_hidden_state(fit, [*copy.variables, *optimizer.variables, *states])
-    n_scored = count_rows(copy)
+    n_scored = rows_at_once(copy)
     n_read = batch_size * max(1, n_scored // batch_size)
     started, first = time.monotonic(), len(progress.history)
     for epoch in range(first, epochs):
@@ -131,7 +130,7 @@ def train(
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(labels))
         changed = partial(_read_changed, read, augment, rng)
-        row = {"epoch": epoch + 1} | _run_epoch(fit, changed, labels, order, n_read)
+        row = {"epoch": epoch + 1} | _average_over_rows(fit, changed, labels, order, n_read)
         with optimizer.averaged():
             if validation is not None:
                 row |= _score(score, *validation, n_scored, "val_")
@@ -162,13 +161,7 @@ def write_curves(history: pd.DataFrame, *, curve: Path, monitored: Path) -> None
     scored.reindex(columns=["epoch", *MONITORED]).to_csv(monitored, index=False)
 
 
-def count_rows(network: keras.Model) -> int:
-    """Return how many rows are read and scored at once: `N_READ`, or fewer large images."""
-    n_values = max(math.prod(values.shape[1:]) for values in network.inputs)
-    return max(1, min(N_READ, MAX_VALUES // n_values))
-
-
-def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
+def _average_over_rows(function, read, labels, order, n_read) -> dict[str, float]:
     """Return the means of a compiled function over all rows, `n_read` at a time."""
     chunks = [order[start : start + n_read] for start in range(0, len(order), n_read)]
     sums = 0.0
@@ -182,7 +175,7 @@ def _run_epoch(function, read, labels, order, n_read) -> dict[str, float]:
 
 def _score(score, inputs, labels, n_read, prefix) -> dict[str, float]:
     order = np.arange(len(labels))
-    scores = _run_epoch(score, partial(take_rows, inputs), labels, order, n_read)
+    scores = _average_over_rows(score, partial(take_rows, inputs), labels, order, n_read)
     return {f"{prefix}{name}": value for name, value in scores.items()}
 
 

@@ -27,7 +27,8 @@ def compile_fit(
 
     `mixing` is what `make_mixing` of `lesions.training.augmentation` returns. The function's
     arguments are float32 inputs, an array or the dict of arrays that the network reads, and int64
-    labels; it returns what `compile_score` does, as the network was before each step.
+    labels. It returns sums as `compile_score` does, but of `loss`, and of the network in training
+    mode, before each step.
     """
     n_classes = network.output_shape[-1]
 

@@ -8,7 +8,6 @@ from lesions.evaluation.calibration.decision import (
     EXPONENTS,
     PLAIN,
     choose_exponent,
-    class_priors,
     decide,
     fit_decision,
     score_decision,
@@ -105,11 +104,6 @@ def test_the_plain_rule_needs_no_validation_images():
     assert fit_decision(predictions[2:], rule="plain", **settings) == PLAIN
     with pytest.raises(ValueError, match=r"^calibrate\.decision: prior_adjusted .* has none; "):
         fit_decision(predictions[2:], rule="prior_adjusted", **settings)
-
-
-def test_a_class_without_training_images_is_refused():
-    with pytest.raises(ValueError, match="Class 1 has no training image"):
-        class_priors(np.array([0, 0, 2]), n_classes=3)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.8])

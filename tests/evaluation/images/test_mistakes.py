@@ -79,18 +79,15 @@ def predicted(four):
 
 
 @pytest.mark.parametrize(
-    ("partition", "wrong", "words"),
-    [
-        ("val", "ISIC_0000001", "1 mistake among 2 validation images"),
-        ("test", "ISIC_0000002", "1 mistake among 2 test images"),
-    ],
+    ("partition", "wrong", "images"),
+    [("val", "ISIC_0000001", "validation image"), ("test", "ISIC_0000002", "test image")],
 )
 def test_the_sheet_shows_mistakes_of_the_partition_that_is_scored(
-    predicted, partition, wrong, words
+    predicted, partition, wrong, images
 ):
     found = collect_mistakes(predicted, NOT_CALIBRATED, partition=partition, n_shown=24)
     assert found[0]["image_id"].tolist() == [wrong]
-    assert found[1:] == (words, f"No {words.split(' ', 4)[4][:-1]} was misclassified.")
+    assert found[1:] == (f"1 mistake among 2 {images}s", f"No {images} was misclassified.")
 
 
 def test_a_study_without_test_images_has_a_sheet_that_says_so(predicted):

@@ -23,7 +23,7 @@ from lesions.taxonomy import class_codes, probability_columns
 
 PLAIN = {"rule": "plain", "exponent": 0.0}
 EXPONENTS = tuple(round(0.05 * step, 2) for step in range(31))  # 0, which is plain, to 1.5
-MEASURES = ("accuracy", "balanced_accuracy")
+DECISION_MEASURES = ("accuracy", "balanced_accuracy")
 
 
 def fit_decision(
@@ -68,7 +68,8 @@ def fit_decision(
     codes, actual = class_codes(predictions), val["label"].to_numpy()
     train = partitions.loc[partitions["partition"] == "train", "image_id"]
     trained = labels.set_index("image_id").loc[train, "label"].to_numpy()
-    priors = class_priors(trained, n_classes=len(codes))
+    counts = np.bincount(trained, minlength=len(codes))  # stage `split` leaves no class out
+    priors = counts / counts.sum()
     probabilities = apply_calibration(val[probability_columns(codes)].to_numpy(), calibration)
     exponent, scores = choose_exponent(actual, probabilities, priors)
     return {
@@ -78,17 +79,6 @@ def fit_decision(
         "n_images": len(val),
         "balanced_accuracy": {"plain": scores[0.0], "prior_adjusted": scores[exponent]},
     }
-
-
-def class_priors(labels: np.ndarray, *, n_classes: int) -> np.ndarray:
-    """Return the share of each class, `(n_classes,)`; raise ValueError if one has no image."""
-    counts = np.bincount(labels, minlength=n_classes)
-    if not counts.all():
-        raise ValueError(
-            f"Class {int(np.argmin(counts))} has no training image, so that its prior is 0; run "
-            "'dvc repro'"
-        )
-    return counts / counts.sum()
 
 
 def choose_exponent(
@@ -152,8 +142,8 @@ def score_decision(
 
 
 def _measure(labels, predicted, weights, n_classes):
-    """Return `MEASURES` and the `sensitivity` of each class of every resample."""
+    """Return `DECISION_MEASURES` and the `sensitivity` of each class of every resample."""
     matrices = confusion_matrices(labels, predicted, weights, n_classes=n_classes)
     overall = overall_measures(matrices)
-    measured = {name: overall[name] for name in MEASURES}
+    measured = {name: overall[name] for name in DECISION_MEASURES}
     return measured | {"sensitivity": class_measures(matrices)["sensitivity"]}

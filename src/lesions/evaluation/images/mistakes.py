@@ -34,7 +34,7 @@ def collect_mistakes(
     words : str
         How many of how many mistakes these are.
     empty : str
-        A sentence that says why there are none, if there are none.
+        What to show instead if there are none.
     """
     reason = why_not_scored("study", predictions, partition=partition)
     if reason:
