@@ -273,6 +273,15 @@ def test_a_set_of_which_no_group_is_known_has_a_sentence_for_the_charts():
     assert "No group is scored:" not in page.words
 
 
+def test_without_validation_images_no_line_of_the_learning_curves_is_theirs():
+    inputs = make_study()
+    for name, line in (("train", "training"), ("val", "training validation")):
+        inputs["partitions"].loc[0, "partition"] = name
+        words = Page(draw_page(inputs)).words
+        assert f"cnn vgg16 {line} Accuracy" in words
+        assert ("There are no validation images" in words) == (name == "train")
+
+
 def test_settings_hashes_versions_and_audit_are_shown(page):
     assert "keep_epoch: val_loss" in page.words
     assert "frozen VGG16: weights random; input pixels 32" in page.words
