@@ -18,6 +18,7 @@ of an epoch are always waited for, so `--images` should be several times that.
 import argparse
 import contextlib
 import io
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -59,7 +60,7 @@ LEARNING = {
 
 
 def main():
-    """Measure both with every network and size, and print a table."""
+    """Measure both with every network and size; print the table after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--pixels", nargs="+", type=int, default=[64, 112])
@@ -72,14 +73,12 @@ def main():
     options = parser.parse_args()
     measure_row = measure_parts if options.parts else measure_pairs
     measure_row = measure_sources if options.photographs else measure_row
-    rows = [
-        {"network": name, "pixels": pixels} | measure_row(name, pixels, options)
-        for name in options.networks
-        for pixels in options.pixels
-    ]
-    settings = vars(options) | LEARNING | {"threads": THREADS}
     mode = "_parts" * options.parts + "_photographs" * options.photographs
-    write_results(f"finetune{mode}", rows, settings=settings)
+    settings = vars(options) | LEARNING | {"threads": THREADS}
+    rows = []
+    for name, pixels in itertools.product(options.networks, options.pixels):
+        rows.append({"network": name, "pixels": pixels} | measure_row(name, pixels, options))
+        write_results(f"finetune{mode}", rows, settings=settings)
 
 
 def measure_pairs(name, pixels, options):

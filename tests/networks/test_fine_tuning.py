@@ -193,16 +193,6 @@ def test_dropout_is_before_each_dense_layer_or_before_the_output(dense_units, n_
     assert {layer.rate for layer in network.layers[2:] if hasattr(layer, "rate")} == {0.9}
 
 
-def test_probabilities_are_float32_in_mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        network = build("MobileNetV3Small")
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert network.get_layer("backbone").output.dtype == "bfloat16"
-    assert network.output.dtype == "float32"
-
-
 # MobileNetV3 and DenseNet121 have operations that are no layers: sums, and divisions of pixels.
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("name", NETWORKS)
@@ -211,6 +201,8 @@ def test_the_copy_that_is_trained_computes_the_same(name, precision):
     network = build(name)
     copy = copy_for_training(network, precision)
     assert (copy is network) == (name == "VGG16" and precision == "float32")
+    assert copy.get_layer("backbone").output.dtype == precision.removeprefix("mixed_")
+    assert copy.output.dtype == "float32"  # probabilities
     tolerance = 1e-5 if precision == "float32" else 0.03
     np.testing.assert_allclose(copy(photographs()), network(photographs()), atol=tolerance)
     for a, b in zip(copy.get_weights(), network.get_weights(), strict=True):

@@ -183,7 +183,6 @@ def test_metadata_join_the_features_before_the_dense_layers(architecture):
     first = next(x for x in alone.layers if isinstance(x, keras.layers.Dense))
     assert first.input.shape[1] == features
     assert names[-1] == alone.layers[-1].name == "probabilities"
-    assert network.layers[-1].compute_dtype == "float32"
 
 
 def test_the_layers_on_pixels_stay_those_of_the_network():

@@ -65,18 +65,14 @@ def rescale(values):
 def dense_layers(values, n_classes: int, *, dense_units: Sequence[int], dropout: float):
     """Return probabilities: dropout and a dense ReLU layer for each of `dense_units`, softmax.
 
-    Without `dense_units`, dropout comes before the softmax layer. That layer computes in float32,
-    whatever precision the others have: in float16 small probabilities would be 0.
+    Without `dense_units`, dropout comes before the softmax layer.
     """
     for units in dense_units:
         values = keras.layers.Dropout(dropout)(values)
         values = keras.layers.Dense(units, activation="relu")(values)
     if not dense_units:
         values = keras.layers.Dropout(dropout)(values)
-    softmax = keras.layers.Dense(
-        n_classes, activation="softmax", dtype="float32", name="probabilities"
-    )
-    return softmax(values)
+    return keras.layers.Dense(n_classes, activation="softmax", name="probabilities")(values)
 
 
 def standardize(values, features: np.ndarray):

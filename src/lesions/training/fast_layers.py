@@ -100,8 +100,8 @@ def copy_for_training(network: keras.Model, precision: str) -> keras.Model:
     network
         Ends in probabilities.
     precision
-        `float32`, or `mixed_bfloat16`: all layers but the last compute in bfloat16, and keep their
-        weights in float32.
+        `float32`, or `mixed_bfloat16`: all layers but the last compute in bfloat16, where small
+        probabilities would lose digits, and keep their weights in float32.
     """
     if precision == "float32" and not any(map(_find_substitute, list_layers(network))):
         return network
