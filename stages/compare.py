@@ -57,15 +57,18 @@ def main():
         ),
         partition=settings.partition,
     )
-    differences = {"set": main_set, "partition": settings.partition, "pairs": pairs}
+    differences = paths.comparison / "differences.json"
+    content = {"set": main_set, "partition": settings.partition, "pairs": pairs}
+    write_json(differences, content, decimals=settings.decimals)
     listed = details[first][main_set]["partition"]
     published = published_scores(params.profile, name=main_set, partition=listed)
     scores = compare_models(scored, published=published)
     scores.to_csv(paths.comparison / "scores.csv", index=False)
-    for name, content in (("comparison", summarize(scored)), ("differences", differences)):
-        write_json(paths.comparison / f"{name}.json", content, decimals=settings.decimals)
+    summary = paths.comparison / "comparison.json"
+    write_json(summary, summarize(scored), decimals=settings.decimals)
     shown = params.model_dump(include={"profile", "sets", "backbones", "models", "evaluate"})
-    note = describe_run(details, pairs, settings=shown)
+    rounded = read_json(differences)["pairs"]  # so that the note says what the file says
+    note = describe_run(details, rounded, settings=shown)
     text = to_markdown(scores, n_classes=len(params.classes.codes), note=note)
     (paths.comparison / "comparison.md").write_text(text, encoding="utf-8")
 

@@ -20,7 +20,7 @@ from lesions.datasets.atomic import replace_folder
 PARAMS = Path("params.yaml")
 CODE = ("params.yaml", "dvc.yaml", "constraints.txt", "src", "stages")
 OUTPUTS = ("metrics", "plots", "predictions", "evaluation", "MODEL_CARD.md")
-RECORDED = ("params.yaml", "metrics", "plots/comparison", "MODEL_CARD.md")
+RECORDED = ("params.yaml", "metrics", "plots/comparison", "plots/balance.csv", "MODEL_CARD.md")
 
 
 def load(name: str) -> tuple[Params, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lesions.config.schema import Params
 from lesions.config.types import MAX_NAME_LENGTH
@@ -86,6 +86,8 @@ def parse_params(text: str, *, source: str) -> Params:
     try:
         content = load_yaml(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
+        if isinstance(error, MarkedYAMLError):
+            error.note = None  # how a program would accept a key that is given twice
         raise ParamsError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         found = "empty" if content is None else f"a {type(content).__name__}"
