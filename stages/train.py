@@ -14,7 +14,7 @@ from lesions.networks.layers import add_metadata
 from lesions.networks.metadata import choose_encoding, encode_metadata
 from lesions.networks.saving import save_network
 from lesions.sampling.mixing import load_mixing
-from lesions.training.checkpoint import training_key
+from lesions.training.checkpoint import refuse_changed, training_key
 from lesions.training.inputs import open_inputs
 from lesions.training.loop import train, write_curves
 from lesions.training.machine import describe_machine
@@ -50,11 +50,8 @@ def main():
     network = build(inputs.features, len(codes), **network_settings)
     network = add_metadata(network, metadata.shape[1])
 
-    settings = (
-        f"{params.seed} {params.threads} {codes} {resize} {model.model_dump_json()} "
-        f"{describe_machine()}"
-    )
-    key = training_key(settings, [Path(__file__), *(getattr(paths, name) for name in data)])
+    files = [Path(__file__), *(getattr(paths, name) for name in data)]
+    key = training_key(list_settings(params, paths.name), files)
     checkpoint = paths.checkpoint / key / "checkpoint.npz"
     # A network that cannot be joined or saved fails now, not after the last epoch.
     save_network(inputs.end_to_end(network), checkpoint.with_name("untrained.keras"))
@@ -69,11 +66,18 @@ def main():
         seed=params.seed,
         **model.training_settings(),
     )
+    refuse_changed(key, list_settings(read_params(), paths.name), files, name=paths.name)
     facts = {"trained_on": describe_machine(), "encoding": encoding}
     save_network(inputs.end_to_end(network), paths.model, **facts)
     shutil.rmtree(checkpoint.parent)  # trainings of other settings may be half done
     if not any(paths.checkpoint.iterdir()):
         paths.checkpoint.rmdir()
+
+
+def list_settings(params, name):
+    """Return what DVC tracks of the settings, and the machine, as text."""
+    tracked = (params.seed, params.threads, params.classes.codes, params.resize)
+    return repr([*tracked, params.models.get(name), describe_machine()])
 
 
 if __name__ == "__main__":

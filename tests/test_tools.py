@@ -383,29 +383,101 @@ def test_weights_of_another_digest_are_refused_by_the_check(clone, profiles):
     assert "models.fine_tuned.weights: a.npz has the SHA-256 " in message
 
 
-def test_rows_and_values_that_stages_will_need_are_looked_for():
+def change_settings(**changes):
+    """Return the committed settings with changed values, such as models__cnn__patience=3."""
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    settings["models"]["cnn"]["metadata"] = ["age"]
-    params = parse_params(yaml.safe_dump(settings), source="params.yaml")
-    settings["evaluate"]["partition"] = "val"
-    choosing = parse_params(yaml.safe_dump(settings), source="params.yaml")
-    metadata = pd.DataFrame({"age": [50.0, np.nan], "part": ["train", "test"]})
-    check_data.refuse_missing_rows(metadata, params, column="part")
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        section = settings
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    return parse_params(yaml.safe_dump(settings), source="params.yaml")
+
+
+@pytest.fixture
+def table():
+    """Metadata with two images of each diagnosis, one of them a test image."""
+    rows = [(dx, part) for part in ("train", "test") for dx in CODES]
+    made = pd.DataFrame(rows, columns=["dx", "part"])
+    made["image_id"] = made["lesion_id"] = [f"I{n}" for n in range(len(made))]
+    return made.assign(age="50", sex="male", localization="back")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"evaluate__partition": "val"}, {"models__cnn__patience": 3}], ids=str
+)
+def test_validation_images_of_a_column_are_looked_for(table, changes):
+    check_data.refuse_missing_rows(table, change_settings(), column="part")
     with pytest.raises(ValueError, match=r"no row of 'part' is val, and validation images are ne"):
-        check_data.refuse_missing_rows(metadata, choosing, column="part")
-    settings["evaluate"]["partition"] = "test"
-    settings["models"]["cnn"]["patience"] = 3
-    waiting = parse_params(yaml.safe_dump(settings), source="params.yaml")
-    with pytest.raises(ValueError, match=r"and patience: null of every model$"):
-        check_data.refuse_missing_rows(metadata, waiting, column="part")
-    check_data.refuse_missing_rows(metadata.replace("test", "val"), choosing, column="part")
-    with pytest.raises(
-        ValueError, match=r"study\.split\.column: the metadata have no column 'fold'; t"
+        check_data.refuse_missing_rows(table, change_settings(**changes), column="part")
+    more = pd.concat([table, table.head(1).assign(part="val")])
+    check_data.refuse_missing_rows(more, change_settings(**changes), column="part")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"part": "Test"}, r"Column 'part' of the metadata must hold train, val, cal, test; 14"),
+        ({"part": "train"}, r"Column 'part' of the metadata makes no image a test image"),
+        ({"part": "test"}, r"No training image for akiec, bcc"),
+    ],
+)
+def test_a_column_by_which_the_split_would_fail_is_refused(table, change, message):
+    with pytest.raises(ValueError, match=message):
+        check_data.refuse_missing_rows(table.assign(**change), change_settings(), column="part")
+    with pytest.raises(ValueError, match="the metadata have no column 'fold'; they have dx, part"):
+        check_data.refuse_missing_rows(table, change_settings(), column="fold")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"age": ""}, "metadata names age, which no training image has; leave it out"),
+        ({"age": np.nan}, "metadata names age, which no training image has; leave it out"),
+        ({"age": "unknown"}, "metadata names age, which no training image has; leave it out"),
+        ({"age": "old"}, "The column age of the metadata has a value that is not a number"),
+        ({"sex": "F"}, "The column sex of the metadata has f; write female and male"),
+    ],
+    ids=str,
+)
+def test_metadata_that_a_model_cannot_read_are_refused(table, change, message):
+    params = change_settings(models__cnn__metadata=["age", "sex"])
+    check_data.refuse_missing_rows(table, params, column=None)
+    with pytest.raises(ValueError, match=rf"models\.cnn\.metadata: .*{message}"):
+        check_data.refuse_missing_rows(table.assign(**change), params, column=None)
+
+
+def test_a_column_of_metadata_that_is_missing_is_refused(table):
+    params = change_settings(models__cnn__metadata=["age"])
+    with pytest.raises(ValueError, match=r"models\.cnn\.metadata: .* age, which no training image"):
+        check_data.refuse_missing_rows(table.drop(columns="age"), params, column=None)
+
+
+def test_what_a_known_source_does_not_have_is_refused_before_its_download():
+    reads = change_settings(models__cnn__metadata=["age"])
+    for kind, params, column in (
+        ("synthetic", reads, None),
+        ("dataverse", reads, "sex"),
+        ("medmnist", change_settings(), "partition"),
+        ("url", reads, "fold"),
     ):
-        check_data.refuse_missing_rows(metadata, params, column="fold")
-    for without in (metadata.assign(age=np.nan), metadata[["part"]]):
-        with pytest.raises(ValueError, match=r"models\.cnn\.metadata: age is missing in every row"):
-            check_data.refuse_missing_rows(without, params, column="part")
+        check_data.refuse_missing_columns(kind, params, column=column)
+    with pytest.raises(ValueError, match=r"models\.cnn\.metadata: .* kind medmnist have no age"):
+        check_data.refuse_missing_columns("medmnist", reads, column=None)
+    with pytest.raises(ValueError, match=r"split\.column: .* dataverse have no column 'fold'"):
+        check_data.refuse_missing_columns("dataverse", reads, column="fold")
+
+
+def test_a_class_of_one_lesion_cannot_be_split_by_lesion(table):
+    split = change_settings().sets["study"].split
+    check_data.refuse_single_lesions(table, CODES, split)
+    table["lesion_id"] = table["lesion_id"].where(table["dx"] != "mel", "L")
+    with pytest.raises(ValueError, match=r"All photographs of mel are of one lesion, and with sp"):
+        check_data.refuse_single_lesions(table, CODES, split)
+    unsplit = {"test_size": 0.0, "val_size": 0.0, "cal_size": 0.0}
+    for allowed in ({"by": "image"}, unsplit):
+        check_data.refuse_single_lesions(table, CODES, split.model_copy(update=allowed))
 
 
 def test_the_check_does_not_import_tensorflow(clone):

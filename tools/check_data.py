@@ -8,15 +8,17 @@ import pandas as pd
 
 from lesions.config import Params
 from lesions.config.backbones import Pretrained
-from lesions.config.sets import Source
-from lesions.datasets.ham10000 import CODES
+from lesions.config.sets import Source, Split
+from lesions.datasets.ham10000 import CODES, COLUMNS
 from lesions.datasets.ingest import choose_drawn
 from lesions.datasets.layouts.diagnoses import resolve_diagnoses
 from lesions.datasets.medmnist import find_arrays
 from lesions.datasets.plan import Plan, plan_ingest
 from lesions.datasets.synthetic.cohort import count_images
+from lesions.networks.metadata import choose_encoding, encode_metadata
 from lesions.networks.weights.files import check_digest
 from lesions.networks.weights.packages import read_package
+from lesions.sampling.split import partition_images
 
 # What stages, DVC and Git write.
 WRITTEN = ("data/sets", "models", "predictions", "evaluation", "metrics", "plots")
@@ -32,13 +34,18 @@ def check_data(params: Params) -> None:
         refuse_outputs(source.path, setting=setting)
         refuse_unhashable(source.path, setting=setting)
         plan = plan_local(source, codes, name=name)
-        if name == "study" and plan is not None:
+        if name == "study":
             column = getattr(photographs.split, "column", None)
-            refuse_missing_rows(plan.metadata, params, column=column)
+            if plan is None:
+                refuse_missing_columns(source.kind, params, column=column)
+            else:
+                refuse_missing_rows(plan.metadata, params, column=column)
         counts = count_by_code(source, plan, codes, name=name)
         if name == "study" and counts is not None:
             needs_neighbors = params.balance.method in ("adasyn", "smote")
             refuse_rare_classes(counts, params.balance.n_neighbors if needs_neighbors else 0)
+            if plan is not None:
+                refuse_single_lesions(plan.metadata, codes, photographs.split)
     for section in ("backbones", "models"):
         for name, entry in getattr(params, section).items():
             if hasattr(entry, "weights"):
@@ -85,16 +92,48 @@ def count_by_code(
     return counts
 
 
+def refuse_missing_columns(kind: str, params: Params, *, column: str | None) -> None:
+    """Refuse a split's column, or metadata of a model, that a known source does not have.
+
+    `column` is `None` if the split is by another rule; of `url` and `kaggle` nothing is known.
+    """
+    columns = {"medmnist": ("partition",), "synthetic": COLUMNS, "dataverse": COLUMNS}.get(kind)
+    if columns is None:
+        return
+    has = f"the photographs of a source of kind {kind} have"
+    if column is not None and column not in columns:
+        raise ValueError(
+            f"sets.study.split.column: {has} no column {column!r}; split by another rule"
+        )
+    for name, model in params.models.items():
+        for read in model.metadata:
+            if read not in columns:
+                raise ValueError(f"models.{name}.metadata: {has} no {read}; leave it out")
+
+
+def refuse_single_lesions(metadata: pd.DataFrame, codes: Sequence[str], split: Split) -> None:
+    """Refuse a class of one lesion, if that cannot be divided and has to be."""
+    sizes = ("test_size", "val_size", "cal_size", "folds")
+    if split.by not in ("lesion", "group") or not any(getattr(split, size) for size in sizes):
+        return
+    lesions = metadata.groupby("dx")["lesion_id"].nunique()
+    for dx in codes:
+        if lesions.get(dx) == 1:
+            raise ValueError(
+                f"All photographs of {dx} are of one lesion, and with split.by: {split.by} "
+                "they cannot be both trained and tested on; remove it from classes.codes, map it "
+                "to another class, or bring more lesions"
+            )
+
+
 def refuse_missing_rows(metadata: pd.DataFrame, params: Params, *, column: str | None) -> None:
-    """Refuse metadata that lack the split's column, validation images, or values, if needed.
+    """Refuse metadata by which the split would fail, or that a model cannot read.
 
     `column` is `None` if the split is by another rule.
     """
-    if column is not None and column not in metadata:
-        raise ValueError(
-            f"sets.study.split.column: the metadata have no column {column!r}; they have "
-            f"{', '.join(metadata)}"
-        )
+    if column is not None:
+        split = {"by": "column", "column": column, "seed": params.seed}
+        partition_images(metadata, metadata, codes=params.classes.codes, **split)
     needed = params.evaluate.partition == "val" or params.calibrate.decision == "prior_adjusted"
     needed |= any(model.patience is not None for model in params.models.values())
     if column is not None and needed and "val" not in set(metadata[column]):
@@ -104,12 +143,11 @@ def refuse_missing_rows(metadata: pd.DataFrame, params: Params, *, column: str |
             "and patience: null of every model"
         )
     for name, model in params.models.items():
-        for read in model.metadata:
-            if read not in metadata or metadata[read].isna().all():
-                raise ValueError(
-                    f"models.{name}.metadata: {read} is missing in every row of the metadata; "
-                    "remove it from the list"
-                )
+        try:
+            table = metadata.reindex(columns=[*metadata, *set(model.metadata) - set(metadata)])
+            encode_metadata(table, choose_encoding(table, model.metadata))
+        except ValueError as error:
+            raise ValueError(f"models.{name}.metadata: {error}") from None
 
 
 def refuse_outputs(folder: str, *, setting: str) -> None:

@@ -317,6 +317,17 @@ def test_the_order_of_entries_in_the_file_changes_nothing():
     assert list(params.sets) == ["study", "a", "z"]
 
 
+def test_a_set_that_is_only_tested_on_has_photographs_of_its_own(refuse):
+    source = {"kind": "synthetic", "path": "data/source", "n_images": 100, "seed": 8}
+    accept(lambda params: params["sets"].update(more={"source": source, "split": {"by": "none"}}))
+    of_study = source | {"seed": COMMITTED["sets"]["study"]["source"]["seed"]}
+    same = {"source": of_study, "split": {"by": "none"}}
+    message = refuse(lambda params: params["sets"].update(more=same))
+    assert "  sets: more.source has the photographs of the study (kind: synthetic, path: data/" in (
+        message
+    )
+
+
 def test_at_least_one_model_is_needed(refuse):
     assert "  models: " in refuse(lambda params: params["models"].clear())
 
@@ -889,7 +900,11 @@ def test_only_folders_kaggle_and_urls_have_a_layout(refuse):
             {"loss": "class_balanced", "class_weights": "sqrt"},
             "loss: class_balanced weighs the classes itself; set class_weights: none",
         ),
-        ("cnn", {"warmup_epochs": 12}, "warmup_epochs (12) must be fewer than epochs (12)"),
+        (
+            "cnn",
+            {"epochs": 3, "warmup_epochs": 3},
+            "warmup_epochs (3) must be fewer than epochs (3)",
+        ),
         (
             "cnn",
             {"patience": 3, "keep_epoch": "last"},

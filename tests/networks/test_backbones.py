@@ -244,7 +244,25 @@ def test_a_file_of_some_of_the_weights_is_refused(tmp_path):
 
 def test_a_file_without_weights_is_refused(tmp_path):
     (tmp_path / "a.weights.h5").write_bytes(b"no weights")
-    with pytest.raises(ValueError, match=r"a\.weights\.h5 does not hold the weights of VGG16"):
+    with pytest.raises(ValueError, match=r"a\.weights\.h5 is not an HDF5 file, though its name e"):
+        build("VGG16", **weights(tmp_path / "a.weights.h5"))
+
+
+def test_a_damaged_weights_file_is_refused(tmp_path, saved):
+    content = saved[0].read_bytes()
+    (tmp_path / "a.weights.h5").write_bytes(content[: len(content) // 2])
+    message = r"a\.weights\.h5 does not hold the weights of VGG16 without its top: .*; set w"
+    with pytest.raises(ValueError, match=message):
+        build("VGG16", **weights(tmp_path / "a.weights.h5"))
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    network = keras.applications.VGG16(weights=None, include_top=False)
+    values = network.get_weights()
+    values[3][0] = np.nan
+    network.set_weights(values)
+    network.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(ValueError, match=r"a\.weights\.h5 has weights that are not finite; set w"):
         build("VGG16", **weights(tmp_path / "a.weights.h5"))
 
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from lesions.training import checkpoint
-from lesions.training.checkpoint import load_checkpoint, save_checkpoint, training_key
+from lesions.training.checkpoint import (
+    load_checkpoint,
+    refuse_changed,
+    save_checkpoint,
+    training_key,
+)
 from lesions.training.loop import Progress
 
 
@@ -155,6 +160,17 @@ def test_a_key_does_not_depend_on_times_and_paths(inputs, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in inputs]
     assert training_key("", moved) == before
+
+
+def test_what_changed_during_a_training_is_refused(inputs):
+    key = training_key("seed 1", inputs)
+    refuse_changed(key, "seed 1", inputs, name="cnn")
+    message = r"Settings, inputs or code of cnn were changed while it was trained.*; nothing was"
+    with pytest.raises(ValueError, match=message):
+        refuse_changed(key, "seed 2", inputs, name="cnn")
+    inputs[0].write_bytes(b"edited")
+    with pytest.raises(ValueError, match=message):
+        refuse_changed(key, "seed 1", inputs, name="cnn")
 
 
 def test_a_key_depends_on_the_code_that_is_loaded(inputs, tmp_path, monkeypatch):

@@ -206,6 +206,10 @@ def has_test_images(split: Split) -> bool:
     return split.by == "column" or bool(split.folds or split.test_size)
 
 
+# What tells the photographs of one source from those of another.
+ORIGIN = {"kind", "path", "seed", "dataset", "files"}
+
+
 def check_sets(sets: dict[Name, PhotoSet]) -> None:
     """Raise ValueError unless `study` is split and every other set is for testing alone."""
     if "calibration" in sets:
@@ -219,9 +223,16 @@ def check_sets(sets: dict[Name, PhotoSet]) -> None:
             "study.source.dataset is isic2018_test: the official test images of ISIC 2018 are only "
             "ever tested on; use ham10000, and isic2018_test as the source of another set"
         )
+    of_study = sets["study"].source.model_dump(include=ORIGIN)
     for name, photographs in sets.items():
         if (name == "study") == (photographs.split.by == "none"):
             raise ValueError(
                 f"{name}.split.by is {photographs.split.by}; it must be image, lesion, group or "
                 "column for `study`, and none for every other set, which is only tested on"
+            )
+        if name != "study" and photographs.source.model_dump(include=ORIGIN) == of_study:
+            raise ValueError(
+                f"{name}.source has the photographs of the study "
+                f"({', '.join(f'{key}: {value}' for key, value in of_study.items())}), on which "
+                "models are trained; change it, or remove the set"
             )

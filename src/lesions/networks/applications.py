@@ -122,6 +122,9 @@ def _load_weights(application, name, weights, sha256) -> keras.Model:
             network.load_weights(weights)
     except (ValueError, OSError, KeyError, UserWarning) as error:
         raise ValueError(
-            f"{weights} does not hold the weights of {name} without its top: {error}"
+            f"{weights} does not hold the weights of {name} without its top: {error}; set weights "
+            f"to a file of keras.applications.{name}(include_top=False).save_weights(...)"
         ) from error
+    if not all(np.isfinite(values).all() for values in network.get_weights()):
+        raise ValueError(f"{weights} has weights that are not finite; set weights to another file")
     return network

@@ -42,6 +42,20 @@ def training_key(settings: str, inputs: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+def refuse_changed(key: str, settings: str, inputs: Iterable[Path], *, name: str) -> None:
+    """Raise ValueError if `training_key` is no longer `key`, as it was when the training began.
+
+    DVC records settings and inputs when a stage ends, and would take a model that was trained with
+    the former ones for one of the new.
+    """
+    if training_key(settings, inputs) != key:
+        raise ValueError(
+            f"Settings, inputs or code of {name} were changed while it was trained, so that its "
+            "record would be wrong; nothing was saved. Undo the change and run again, which takes "
+            "up the finished training, or run again to train with the change"
+        )
+
+
 def save_checkpoint(path: Path, network, optimizer, progress) -> None:
     """Write weights, optimizer and progress to `path`; a kill leaves the old file or the new."""
     arrays = {
