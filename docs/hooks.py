@@ -20,7 +20,8 @@ DEMO = load_yaml((ROOT / "params.yaml").read_text(encoding="utf-8"))
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +# (?P<comment>.*))?$")
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 MAX_COUNT = 2**31  # of what TensorFlow takes
-NAMED = {"sets": "set", "backbones": "backbone", "models": "model"}  # keys are the user's names
+# Sections whose keys are the user's names, and what one is called.
+NAMED = {"sets": "set", "backbones": "backbone", "models": "model", "ensembles": "ensemble"}
 # What stands for the generated text where a page is read without `make docs`.
 MARKER = re.compile(r"^<!-- (settings|stages|verbs|contributing) -->\n_.*_$", re.MULTILINE)
 # Where the comment in params.yaml, or its absence, is too short for a reference.
@@ -90,6 +91,8 @@ MEANINGS = {
     "models.<name>.dropout": "share of units that are dropped before each dense layer; "
     "without dense layers, before the output",
     "models.<name>.batch_norm_momentum": "share of the running statistics that a step keeps",
+    "ensembles.<name>.models": "two or more; the ensemble predicts the mean of their probabilities",
+    "ensembles.<name>.weights": "`validation`: of the smallest cross-entropy on validation images",
     "predict.tta": "test-time augmentation: mean over views of an image, flipped or also turned",
     "calibrate.method": "`temperature` needs calibration images (`cal_size`)",
     "calibrate.decision": "`plain`: the most probable class is predicted; `prior_adjusted`: also "

@@ -11,7 +11,8 @@ INPUTS = (*("evaluations", "predictions", "comparison", "partitions", "cohort", 
 def main():
     paths = read_paths(__doc__, *INPUTS, "template", "card")
     params = read_params()
-    inputs = read_inputs(paths, models=params.models, sets=params.sets)
+    named = {"models": params.models, "ensembles": params.ensembles, "sets": params.sets}
+    inputs = read_inputs(paths, **named)
     template = paths.template.read_text(encoding="utf-8")
     card = render(template, inputs, settings=params.shown_settings())
     paths.card.write_text(card, encoding="utf-8")

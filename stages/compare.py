@@ -23,7 +23,7 @@ def main():
     inputs = ("evaluations", "predictions", "curves", "monitored")
     paths = read_paths(__doc__, *inputs, "comparison", "metrics")
     params = read_params()
-    models, settings = params.models, params.evaluate
+    models, settings = [*params.models, *params.ensembles], params.evaluate
     paths.comparison.mkdir(exist_ok=True)
 
     def read_each(read, name, sets):
@@ -32,7 +32,7 @@ def main():
 
     details = read_each(read_json, "details.json", params.sets)
     scored = {model: keep_scored(found) for model, found in details.items()}
-    first = next(iter(models))
+    first = models[0]
     sets, main_set = list(scored[first]), next(iter(scored[first]))
     for model in models:
         for name in sets:
@@ -43,8 +43,8 @@ def main():
         table = stack_tables(read_each(read_table, f"{name}.csv", sets))
         table.to_csv(paths.comparison / f"{name}.csv", index=False)
     curves = stack_learning_curves(
-        {model: read_table(paths.curves / f"{model}.csv") for model in models},
-        monitored={model: read_table(paths.monitored / f"{model}.csv") for model in models},
+        {model: read_table(paths.curves / f"{model}.csv") for model in params.models},
+        monitored={model: read_table(paths.monitored / f"{model}.csv") for model in params.models},
     )
     curves.to_csv(paths.comparison / "learning_curves.csv", index=False)
 

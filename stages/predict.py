@@ -14,7 +14,7 @@ from lesions.pipeline.files import read_table, write_json
 
 def main():
     inputs = ("labels", "images", "raw", "partitions", "model")
-    paths = read_paths(__doc__, *inputs, "predictions", "trained_on")
+    paths = read_paths(__doc__, *inputs, "predictions", "probabilities", "trained_on")
     params = read_params()
     configure_tensorflow(seed=params.seed, threads=params.threads)
     table = read_table(paths.partitions)
@@ -33,6 +33,7 @@ def main():
         metadata=encode_metadata(labels.iloc[held_out], read_encoding(paths.model)),
         **dict(params.predict),
     )
+    np.save(paths.probabilities, probabilities.to_numpy())
     predictions = table.iloc[held_out].reset_index(drop=True).join(probabilities)
     predictions.to_csv(paths.predictions, index=False, float_format="%.6f")
     write_json(paths.trained_on, read_trained_on(paths.model))

@@ -14,9 +14,12 @@ INPUTS = (
 def main():
     paths = read_paths(__doc__, *INPUTS, "template", "report")
     params = read_params()
-    inputs = read_inputs(paths, models=params.models, sets=params.sets)
+    named = {"models": params.models, "ensembles": params.ensembles, "sets": params.sets}
+    inputs = read_inputs(paths, **named)
     predictions = [
-        paths.predictions / name / f"{model}.csv" for model in params.models for name in params.sets
+        paths.predictions / name / f"{model}.csv"
+        for model in [*params.models, *params.ensembles]
+        for name in params.sets
     ]
     page = render(
         paths.template.read_text(encoding="utf-8"),

@@ -30,10 +30,11 @@ from lesions.taxonomy import keep_scored
 N_IMAGES = {"akiec": 40, "bcc": 45, "bkl": 60, "df": 30, "mel": 65, "nv": 210, "vasc": 30}
 BOOTSTRAP = {"n_resamples": 100, "confidence": 0.95, "min_group_size": 30, "calibration_bins": 15}
 TRAINING = {"learning_rate": 0.001, "batch_size": 32, "epochs": 12, "keep_epoch": "val_loss"}
+NETWORKS = ("cnn", "vgg16")  # any other model is an ensemble of them
 MACHINE = {"cpu": "A CPU, family 1", "instruction_sets": "avx2 fma", "keras": "3.15.1"}
 
 
-def make_settings(models=("cnn", "vgg16"), external=(), partition="test"):
+def make_settings(models=NETWORKS, external=(), partition="test"):
     """All settings of params.yaml, as the schema returns them."""
     known = {
         "cnn": {
@@ -86,7 +87,12 @@ def make_settings(models=("cnn", "vgg16"), external=(), partition="test"):
         "audit": {"similarity": 0.991, "n_neighbors": 5, "search": "exact"},
         "balance": {"method": "adasyn", "n_neighbors": 5},
         "backbones": {"vgg16": backbone} if "vgg16" in models else {},
-        "models": {model: known[model] for model in models},
+        "models": {model: known[model] for model in models if model in NETWORKS},
+        "ensembles": {
+            model: {"models": list(NETWORKS), "weights": "validation"}
+            for model in models
+            if model not in NETWORKS
+        },
         "predict": {"tta": "none"},
         "calibrate": {"method": "temperature", "coverage": 0.9, "decision": "plain"},
         "evaluate": {"partition": partition, "decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
@@ -142,7 +148,7 @@ def make_picture(text, *, width=400):
 
 def make_study(
     *,
-    models=("cnn", "vgg16"),
+    models=NETWORKS,
     calibrated=True,
     leaks=True,
     external=(),
@@ -215,7 +221,10 @@ def _study(models, calibrated, leaks, external, names, scored, rule):
     return {
         "details": details,
         "calibrations": calibrations,
-        "trained_on": dict.fromkeys(models, MACHINE),
+        "trained_on": {model: MACHINE for model in models if model in NETWORKS},
+        "weights": {
+            model: {"cnn": 0.25, "vgg16": 0.75} for model in models if model not in NETWORKS
+        },
         "differences": as_written({"pairs": pairs}),
         "audit": {
             "n_images": len(labels),
@@ -236,7 +245,7 @@ def _study(models, calibrated, leaks, external, names, scored, rule):
             {model: keep_scored(sets) for model, sets in details.items()}, published=published
         ),
         "learning_curves": stack_learning_curves(
-            {model: make_curve(rank) for rank, model in enumerate(models)},
+            {model: make_curve(rank) for rank, model in enumerate(models) if model in NETWORKS},
             monitored=dict.fromkeys(models, pd.DataFrame()),
         ),
         "contact_sheet": make_picture("contact sheet"),
@@ -282,7 +291,8 @@ def write_study(folder, inputs):
             save(folder / f"evaluation/{name}/{model}/details.json", details)
             save(folder / f"predictions/{name}/{model}.csv", inputs["scores"])
         save(folder / f"evaluation/calibration/{model}.json", inputs["calibrations"][model])
-        save(folder / f"predictions/study/{model}.json", inputs["trained_on"][model])
+        origin = (inputs["trained_on"] | inputs["weights"])[model]
+        save(folder / f"predictions/study/{model}.json", origin)
         save(folder / f"plots/mistakes/{model}.png", inputs["mistakes"][model])
     tables = ("scores", "confusion", "roc", "precision_recall", "reliability", "referral")
     for name in (*tables, "learning_curves"):

@@ -19,7 +19,9 @@ from lesions.config.backbones import Backbone
 from lesions.config.models import Model
 
 SRC = ROOT / "src"
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+# Without those of ensembles, which are the same.
+STAGES = {name: stage for name, stage in PIPELINE.items() if not name.endswith("_ensemble")}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 NETWORKS = "src/lesions/networks"
 # Their values are tracked as params; as deps they would retrain everything at each new option.
@@ -101,6 +103,12 @@ def test_the_deps_of_a_stage_are_the_packages_and_modules_that_it_imports(stage)
 def is_covered(name: str, deps: set[str]) -> bool:
     """Return whether a file is one of the deps, or in a folder that is one."""
     return name in deps or any(name.startswith(f"{dep}/") for dep in deps)
+
+
+@pytest.mark.parametrize("stage", ["calibrate", "evaluate", "mistakes"])
+def test_what_scores_a_model_scores_an_ensemble(stage):
+    text = json.dumps(PIPELINE[stage])
+    assert json.loads(text.replace("${models}", "${ensembles}")) == PIPELINE[f"{stage}_ensemble"]
 
 
 @pytest.mark.parametrize("stage", ["features", "train"])

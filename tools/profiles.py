@@ -123,11 +123,12 @@ def record(name: str) -> None:
         for path in map(Path, RECORDED):
             (shutil.copytree if path.is_dir() else shutil.copy)(path, new / path.name)
         # DVC leaves the evaluations of models and sets that were dropped.
-        for photographs, model in itertools.product(params.sets, params.models):
+        models = [*params.models, *params.ensembles]
+        for photographs, model in itertools.product(params.sets, models):
             evaluated = f"evaluation/{photographs}/{model}"
             shutil.copytree(evaluated, new / evaluated)
         (new / "evaluation/calibration").mkdir()
-        for model in params.models:
+        for model in models:
             shutil.copy(f"evaluation/calibration/{model}.json", new / "evaluation/calibration")
         (new / "README.md").write_text(note, encoding="utf-8")
     print(f"Recorded in {folder}; describe data and machine in {readme}")

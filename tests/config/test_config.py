@@ -48,7 +48,7 @@ def sections(section, keys=()):
 NAMES = ("classes", "names")  # one for each code; tests/config/test_classes.py
 LEAVES = [keys for keys in leaves(COMMITTED) if keys[:2] != NAMES]
 SECTIONS = list(sections(COMMITTED))
-NAMED = {NAMES, ("sets",), ("backbones",), ("models",)}  # whose keys are names
+NAMED = {NAMES, ("sets",), ("backbones",), ("models",), ("ensembles",)}  # whose keys are names
 
 
 @pytest.fixture
@@ -698,6 +698,46 @@ def test_images_are_never_enlarged(refuse, section):
         f"  {section}.{name}.input_pixels is 128, but images are stored at resize.pixels = 64; "
     ) in message
     assert ("or set inputs: raw" in message) == (section == "models")
+
+
+def ensemble(models=("cnn", "vgg16"), weights="equal"):
+    """Return a change of settings that adds an ensemble."""
+    entry = {"models": list(models), "weights": weights}
+    return lambda params: params["ensembles"].update(mean=entry)
+
+
+def test_an_ensemble_is_of_two_models_or_more(refuse):
+    params = accept(ensemble())
+    assert params.ensembles["mean"].models == ["cnn", "vgg16"]
+    assert "  ensembles.mean.models: List should have at least 2" in refuse(ensemble(["cnn"]))
+    message = refuse(ensemble(["cnn", "cnn"]))
+    assert "  ensembles.mean.models: cnn is listed 2 times; keep one" in message
+    assert "  ensembles.mean.weights: " in refuse(ensemble(weights="mine"))
+
+
+def test_an_ensemble_of_an_unknown_model_is_refused(refuse):
+    message = refuse(ensemble(["cnn", "vgg19"]))
+    assert (
+        "ensembles.mean.models: there is no model vgg19; models has cnn, resnet50, vgg16" in message
+    )
+    nested = {"models": ["cnn", "mean"], "weights": "equal"}
+    message = refuse(lambda params: (ensemble()(params), params["ensembles"].update(all=nested)))
+    assert "ensembles.all.models: there is no model mean" in message
+
+
+@pytest.mark.parametrize("name", ["cnn", "CNN"])
+def test_an_ensemble_has_a_name_of_its_own(refuse, name):
+    entry = {"models": ["cnn", "vgg16"], "weights": "equal"}
+    message = refuse(lambda params: params["ensembles"].update({name: entry}))
+    assert f"ensembles.{name}: the model cnn has this name; rename one of them" in message
+
+
+def test_weights_that_validation_images_choose_need_validation_images(refuse):
+    def change(params):
+        ensemble(weights="validation")(params)
+        params["sets"]["study"]["split"]["val_size"] = 0.0
+
+    assert "ensembles.mean.weights: validation fits the weights to validation im" in refuse(change)
 
 
 def test_every_pair_of_convolutions_halves_the_image(refuse):

@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 from cloned import ROOT, Clone
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {name: stage for name, stage in PIPELINE.items() if "ensemble" not in name}
 
 
 def fill_in(text: str, stage: str, model: str) -> str:
@@ -59,6 +60,7 @@ def make_tiny(params: dict) -> None:
     models["cnn"].update(filters=[2, 2], dense_units=[4])
     models["vgg16"].update(dense_units=[4])
     params["models"] = models
+    params["ensembles"] = {}
 
 
 class Study:

@@ -56,6 +56,7 @@ GOOD["backbones"]["lite"] |= load_yaml(PRETRAINED)
 for name, entry in load_yaml(OTHER_MODELS).items():
     GOOD["models"][name] = entry | LEARNING | {"keep_epoch": "last"}
 GOOD["models"]["tuned"] |= load_yaml(PRETRAINED)
+GOOD["ensembles"] = {"mean": {"models": ["cnn", "vgg16"], "weights": "equal"}}
 DEFAULTS = {
     name: field.get_default(call_default_factory=True)
     for name, field in Training.model_fields.items()
@@ -190,7 +191,12 @@ def test_the_walk_reaches_every_setting_of_params_yaml_and_every_class_of_the_sc
             return 0
         return sum(1 + count(value) for value in content.values())
 
-    named = ("sets", "backbones", "models")  # the names of their entries are no settings
+    named = (
+        "sets",
+        "backbones",
+        "models",
+        "ensembles",
+    )  # the names of their entries are no settings
     n_settings = count(GOOD) - sum(len(GOOD[section]) for section in named)
     n_settings -= len(GOOD["classes"]["names"])
     assert len(KEYS) == n_settings + 1  # sets.study.split.column

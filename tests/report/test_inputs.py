@@ -22,7 +22,7 @@ def paths(study, tmp_path):
 
 def test_everything_that_was_written_is_read(study, paths):
     # Sets in params.yaml are in alphabetical order; the study comes first here.
-    found = read_inputs(paths, models=MODELS, sets=("elsewhere", "study"))
+    found = read_inputs(paths, models=MODELS, ensembles=(), sets=("elsewhere", "study"))
     assert set(found) == set(study)
     assert list(found["details"]["cnn"]) == ["study", "elsewhere"]
     for name, value in study.items():
@@ -36,7 +36,7 @@ def test_everything_that_was_written_is_read(study, paths):
 def test_the_card_reads_no_pictures(paths):
     for name in ("balance", "contact_sheet", "mistakes"):
         delattr(paths, name)
-    found = read_inputs(paths, models=MODELS, sets=("study",))
+    found = read_inputs(paths, models=MODELS, ensembles=(), sets=("study",))
     assert not {"balance", "contact_sheet", "mistakes", "near_duplicates", "roc"} & set(found)
 
 
@@ -47,11 +47,11 @@ def test_the_card_reads_no_pictures(paths):
 def test_a_missing_file_is_named(paths, tmp_path, file):
     (tmp_path / file).unlink()
     with pytest.raises(FileNotFoundError, match=file):
-        read_inputs(paths, models=MODELS, sets=("study",))
+        read_inputs(paths, models=MODELS, ensembles=(), sets=("study",))
 
 
 def test_files_of_other_models_and_sets_are_ignored(paths):
-    found = read_inputs(paths, models=("vgg16",), sets=("study",))
+    found = read_inputs(paths, models=("vgg16",), ensembles=(), sets=("study",))
     assert list(found["details"]) == ["vgg16"]
     assert list(found["details"]["vgg16"]) == ["study"]
 
@@ -59,6 +59,6 @@ def test_files_of_other_models_and_sets_are_ignored(paths):
 def test_in_a_csv_only_empty_fields_are_missing_and_ids_are_text(paths):
     paths.cohort.write_text("column,value,n_images\nsex,NA,1\nsex,,2\n", encoding="utf-8")
     paths.labels.write_text("image_id,lesion_id\n007,01\n", encoding="utf-8")
-    found = read_inputs(paths, models=MODELS, sets=("study",))
+    found = read_inputs(paths, models=MODELS, ensembles=(), sets=("study",))
     assert found["cohort"]["value"].fillna("empty").tolist() == ["NA", "empty"]
     assert found["labels"].to_numpy().tolist() == [["007", "01"]]

@@ -326,6 +326,18 @@ def test_the_card_names_what_trained_each_model(study, settings):
     assert f"\nTrained (cnn) {line}\nTrained (vgg16) on a machine that was not recorded." in card
 
 
+def test_an_ensemble_is_described_and_scored_and_has_no_row_of_settings():
+    models = ("cnn", "both")
+    study, settings = make_study(models=models), make_settings(models)
+    card = render(TEMPLATE, study, settings=settings)
+    text = "the weighted mean of the probabilities of cnn (0.25) and vgg16 (0.75); the weights are"
+    assert f"both is an ensemble, {text} those with the smallest cross-entropy on the val" in card
+    assert [line for line in card.splitlines() if line.startswith("| both | both |")] == []
+    assert card.count("\n| both | ") == card.count("\n| cnn | ") - 1  # the table of settings
+    settings["ensembles"]["both"]["weights"] = "equal"
+    assert f"{text} equal.\n" in render(TEMPLATE, study, settings=settings)
+
+
 def test_the_stage_writes_the_card_from_files(study, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the stage sets its own
     monkeypatch.chdir(tmp_path)

@@ -115,6 +115,13 @@ def test_a_model_that_reads_metadata_is_named(inputs, page):
     assert "vgg16 also" not in words
 
 
+def test_an_ensemble_is_described_and_has_no_learning_curve():
+    page = draw_page(make_study(models=("cnn", "both")))
+    assert (
+        "both is an ensemble, the weighted mean of the probabilities of cnn (0.25) and vgg16 (0.75)"
+    ) in page
+
+
 def test_nothing_is_fetched(html, page):
     named = [*page.all("*", "src"), *page.all("link", "href")]
     assert all(value.startswith("data:") for value in named)

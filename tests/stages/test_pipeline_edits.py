@@ -62,6 +62,28 @@ def test_new_models_are_one_entry_each_and_run_alone(reproduced):
     assert table["model"].tolist() == ["cnn", "small", "vgg16", "wide"]
 
 
+def test_an_ensemble_is_one_entry_and_trains_and_predicts_nothing(reproduced):
+    entry = {"models": ["cnn", "small"], "weights": "validation"}
+    reproduced.edit(lambda params: params["ensembles"].update(both=entry))
+    expected = ["ensemble@both-study", "calibrate_ensemble@both", "evaluate_ensemble@both-study"]
+    assert sorted(reproduced.repro()) == sorted([*expected, "mistakes_ensemble@both", *GATHERERS])
+    folder = reproduced.folder / "predictions/study"
+    tables = {m: pd.read_csv(folder / f"{m}.csv") for m in ("cnn", "small", "both")}
+    weights = json.loads((folder / "both.json").read_text(encoding="utf-8"))
+    assert sum(weights.values()) == pytest.approx(1)
+    values = {m: table.filter(like="p_") for m, table in tables.items()}
+    mean = weights["cnn"] * values["cnn"] + weights["small"] * values["small"]
+    assert (values["both"] - mean).abs().max(axis=None) < 2e-6
+    columns = ["image_id", "partition", "label"]
+    assert tables["both"][columns].equals(tables["cnn"][columns])
+    scores = pd.read_csv(reproduced.folder / "plots/comparison/scores.csv")
+    assert scores["model"].tolist() == ["cnn", "small", "vgg16", "wide", "both"]
+    card = (reproduced.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"the weighted mean of the probabilities of cnn ({weights['cnn']:.2f}) and small" in card
+    reproduced.edit(lambda params: params["ensembles"].clear())
+    assert sorted(reproduced.repro()) == sorted(GATHERERS)
+
+
 def test_an_edit_of_a_models_epochs_runs_its_training_and_what_follows(reproduced):
     reproduced.edit(lambda params: params["models"]["cnn"].update(epochs=1))
     assert sorted(reproduced.repro()) == sorted([*of_model("cnn"), *GATHERERS])

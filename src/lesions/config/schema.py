@@ -2,13 +2,21 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from lesions.config.backbones import Backbone
 from lesions.config.classes import Classes
 from lesions.config.models import Model
 from lesions.config.sets import PhotoSet, check_sets, has_test_images
-from lesions.config.types import Count, Name, Pixels, Section, Seed, sort_names
+from lesions.config.types import (
+    Count,
+    Name,
+    Pixels,
+    Section,
+    Seed,
+    refuse_repeated,
+    sort_names,
+)
 
 
 class Explore(Section):
@@ -39,6 +47,13 @@ class Balance(Section):
 
     method: Literal["adasyn", "smote", "random", "none"]
     n_neighbors: Count
+
+
+class Ensemble(Section):
+    """Stage `ensemble`: the mean of several models' predictions."""
+
+    models: Annotated[list[str], Field(min_length=2), AfterValidator(refuse_repeated)]
+    weights: Literal["equal", "validation"]
 
 
 class Predict(Section):
@@ -87,6 +102,7 @@ class Params(Section):
     balance: Balance
     backbones: dict[Name, Backbone]
     models: Annotated[dict[Name, Model], Field(min_length=1)]
+    ensembles: dict[Name, Ensemble]
     predict: Predict
     calibrate: Calibrate
     evaluate: Evaluate
@@ -97,7 +113,7 @@ class Params(Section):
         models = {name: m.model_dump(exclude_defaults=True) for name, m in self.models.items()}
         return self.model_dump() | {"models": models}
 
-    @field_validator("sets", "backbones", "models")
+    @field_validator("sets", "backbones", "models", "ensembles")
     @classmethod
     def _sort(cls, entries: dict) -> dict:
         return sort_names(entries)
@@ -138,6 +154,23 @@ class Params(Section):
                 f"backbones.{unread[0]}: no model reads it; set a model's inputs to "
                 f"features/{unread[0]}, or remove it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ensembles_are_of_models(self) -> Self:
+        names = {name.lower(): name for name in self.models}
+        for name, ensemble in self.ensembles.items():
+            if name.lower() in names:
+                raise ValueError(
+                    f"ensembles.{name}: the model {names[name.lower()]} has this name; rename one "
+                    "of them"
+                )
+            for model in ensemble.models:
+                if model not in self.models:
+                    raise ValueError(
+                        f"ensembles.{name}.models: there is no model {model}; models has "
+                        f"{', '.join(self.models)}"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -192,6 +225,12 @@ class Params(Section):
                 "evaluate.partition: val scores the study's validation images, but "
                 "sets.study.split.val_size is 0; raise it, or set evaluate.partition: test"
             )
+        for name, ensemble in self.ensembles.items():
+            if has_none and ensemble.weights == "validation":
+                raise ValueError(
+                    f"ensembles.{name}.weights: validation fits the weights to validation images, "
+                    "but sets.study.split.val_size is 0; raise it, or set weights: equal"
+                )
         for name, model in self.models.items():
             if has_none and model.patience is not None:
                 raise ValueError(

@@ -10,36 +10,41 @@ import pandas as pd
 TABLES = ("scores", "confusion", "roc", "precision_recall", "reliability", "referral")
 
 
-def read_inputs(paths: object, *, models: Collection[str], sets: Collection[str]) -> dict:
+def read_inputs(
+    paths: object, *, models: Collection[str], ensembles: Collection[str], sets: Collection[str]
+) -> dict:
     """Return the inputs of `page.render` and `model_card.render`.
 
     Parameters
     ----------
     paths : object
         Has the paths of stage `report` or `card` in dvc.yaml as attributes.
-    models, sets : collection of str
+    models, ensembles, sets : collection of str
         Names in params.yaml; files of others are ignored.
 
     Returns
     -------
     dict
-        `details` (model to set, `study` first, to JSON), `calibrations` and `trained_on` (model to
-        JSON), `differences` and `audit` (JSON), the DataFrames `partitions`, `cohort` and, for the
-        card, `labels`. For the report also the DataFrames `balance`, `learning_curves` and `TABLES`
-        and, as bytes, `contact_sheet`, `near_duplicates` and `mistakes` (model to picture).
+        `details` (model or ensemble to set, `study` first, to JSON), `calibrations` (model or
+        ensemble to JSON), `trained_on` (model to JSON), `weights` (ensemble to model to number),
+        `differences` and `audit` (JSON), the DataFrames `partitions`, `cohort` and, for the card,
+        `labels`. For the report also the DataFrames `balance`, `learning_curves` and `TABLES` and,
+        as bytes, `contact_sheet`, `near_duplicates` and `mistakes` (model or ensemble to picture).
     """
+    scored = [*models, *ensembles]
     sets = sorted(sets, key=lambda name: name != "study")
     files = {
         "differences": paths.comparison / "differences.json",
         "audit": paths.audit / "counts.json",
         "details": {
             model: {name: paths.evaluations / f"{name}/{model}/details.json" for name in sets}
-            for model in models
+            for model in scored
         },
         "calibrations": {
-            model: paths.evaluations / f"calibration/{model}.json" for model in models
+            model: paths.evaluations / f"calibration/{model}.json" for model in scored
         },
         "trained_on": {model: paths.predictions / f"study/{model}.json" for model in models},
+        "weights": {name: paths.predictions / f"study/{name}.json" for name in ensembles},
     }
     for name in ("partitions", "cohort", "labels", "balance", "contact_sheet"):
         if hasattr(paths, name):
@@ -48,7 +53,7 @@ def read_inputs(paths: object, *, models: Collection[str], sets: Collection[str]
         for name in (*TABLES, "learning_curves"):
             files[name] = paths.comparison / f"{name}.csv"
         files["near_duplicates"] = paths.audit / "near_duplicates.png"
-        files["mistakes"] = {model: paths.mistakes / f"{model}.png" for model in models}
+        files["mistakes"] = {model: paths.mistakes / f"{model}.png" for model in scored}
     return _read(files)
 
 

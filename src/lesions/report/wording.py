@@ -48,6 +48,11 @@ def name_network(settings: Mapping) -> str:
     return settings.get("network", settings["architecture"])
 
 
+def describe_weights(weights: Mapping[str, float]) -> str:
+    """Write the weights of an ensemble's models, such as 'a (0.25) and b (0.75)'."""
+    return in_prose([f"{model} ({number(weight, 2)})" for model, weight in weights.items()])
+
+
 def list_resolutions(settings: Mapping) -> str:
     """Return the sizes at which the models are given photographs, such as '64 × 64 px'."""
     sizes = {
@@ -205,7 +210,7 @@ def render_template(
         keep_trailing_newline=True,
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
-    ours += (name_network, keeps_random_weights, list_resolutions)
+    ours += (name_network, keeps_random_weights, list_resolutions, describe_weights)
     filters = (
         *ours,
         describe_baseline,
