@@ -405,7 +405,13 @@ def table():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"evaluate__partition": "val"}, {"models__cnn__patience": 3}], ids=str
+    "changes",
+    [
+        {"evaluate__partition": "val"},
+        {"models__cnn__patience": 3},
+        {"ensembles": {"mean": {"models": ["cnn", "vgg16"], "weights": "validation"}}},
+    ],
+    ids=str,
 )
 def test_validation_images_of_a_column_are_looked_for(table, changes):
     check_data.refuse_missing_rows(table, change_settings(), column="part")

@@ -56,6 +56,14 @@ def test_equal_models_get_equal_weights(models):
     np.testing.assert_allclose(fit_weights(labels, probabilities[:1] * 2), [0.5, 0.5])
 
 
+def test_weights_need_images(models):
+    labels, probabilities = models
+    with pytest.raises(
+        ValueError, match=r"weights: validation needs validation images, and the st"
+    ):
+        fit_weights(labels[:0], [p[:0] for p in probabilities])
+
+
 def test_an_image_that_every_model_excludes_does_not_count(models):
     labels, probabilities = models
     wrong = np.eye(4)[(labels[:1] + 1) % 4]

@@ -33,7 +33,17 @@ def fit_weights(labels: np.ndarray, probabilities: Sequence[np.ndarray]) -> np.n
         Integers `(n_images,)`, of images that no model was trained on.
     probabilities
         Of each model, `(n_images, n_classes)`.
+
+    Raises
+    ------
+    ValueError
+        If there are no images.
     """
+    if not len(labels):
+        raise ValueError(
+            "An ensemble with weights: validation needs validation images, and the study has none; "
+            "change sets.study.split, or set the ensemble's weights: equal"
+        )
     of_label = np.stack([p[np.arange(len(labels)), labels] for p in probabilities])
     of_label = of_label[:, of_label.max(axis=0) > 0]  # an image that no model can explain
     weights = np.full(len(probabilities), 1 / len(probabilities))
