@@ -117,6 +117,7 @@ def test_a_model_that_reads_metadata_is_named(inputs, page):
 
 def test_an_ensemble_is_described_and_has_no_learning_curve():
     page = draw_page(make_study(models=("cnn", "both")))
+    assert page.count("</i>both</li>") == page.count("</i>cnn</li>") - 1  # the learning curves' key
     assert (
         "both is an ensemble, the weighted mean of the probabilities of cnn (0.25) and vgg16 (0.75)"
     ) in page

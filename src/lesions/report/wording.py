@@ -48,9 +48,14 @@ def name_network(settings: Mapping) -> str:
     return settings.get("network", settings["architecture"])
 
 
-def describe_weights(weights: Mapping[str, float]) -> str:
-    """Write the weights of an ensemble's models, such as 'a (0.25) and b (0.75)'."""
-    return in_prose([f"{model} ({number(weight, 2)})" for model, weight in weights.items()])
+def describe_ensemble(weights: Mapping[str, float], chosen_by: str) -> str:
+    """Write what an ensemble is: its models with their weights, and what these were chosen by."""
+    models = in_prose([f"{model} ({number(weight, 2)})" for model, weight in weights.items()])
+    fitted = "those with the smallest cross-entropy on the validation images"
+    how = fitted if chosen_by == "validation" else chosen_by
+    return (
+        f"an ensemble, the weighted mean of the probabilities of {models}; the weights are {how}."
+    )
 
 
 def list_resolutions(settings: Mapping) -> str:
@@ -210,7 +215,7 @@ def render_template(
         keep_trailing_newline=True,
     )
     ours = (number, interval, score, key_in_words, in_prose, in_words, in_text, name_model)
-    ours += (name_network, keeps_random_weights, list_resolutions, describe_weights)
+    ours += (name_network, keeps_random_weights, list_resolutions, describe_ensemble)
     filters = (
         *ours,
         describe_baseline,
