@@ -81,6 +81,7 @@ MEANINGS = {
     "models.<name>.clip_norm": "largest norm of all gradients together; `null`: no limit",
     "models.<name>.ema_momentum": "of the averaged weights, which are saved; `null`: none",
     "models.<name>.precision": "`mixed_bfloat16`: for GPUs and CPUs with fast bfloat16",
+    "models.<name>.seed": "of weights, batches and augmentation; `null`: the study's `seed`",
     "models.<name>.patience": "epochs after the best one before training stops; `null`: all",
     "models.<name>.monitor": "`test`: score the test images after each epoch; nothing is chosen by "
     "them, so only with `keep_epoch: last` and `evaluate.partition: test`",
@@ -94,7 +95,8 @@ MEANINGS = {
     "ensembles.<name>.models": "two or more; the ensemble predicts the mean of their probabilities",
     "ensembles.<name>.weights": "`validation`: of the smallest cross-entropy on validation images",
     "predict.tta": "test-time augmentation: mean over views of an image, flipped or also turned",
-    "calibrate.method": "`temperature` needs calibration images (`cal_size`)",
+    "calibrate.method": "`temperature`: one number corrects over- or underconfidence",
+    "calibrate.partition": "whose images fit the temperature; `val` leaves out prediction sets",
     "calibrate.decision": "`plain`: the most probable class is predicted; `prior_adjusted`: also "
     "score the class with the largest p / prior ** exponent",
     "sets.<name>.split.test_size": "share of images, lesions or groups; 0: only other sets are "

@@ -12,8 +12,9 @@ def main():
     paths = read_paths(__doc__, *inputs, "calibration")
     params = read_params()
     predictions, labels, groups, partitions = (read_table(getattr(paths, n)) for n in inputs)
-    images = collect_calibration_images(predictions, labels, groups)
     settings = params.calibrate.model_dump(exclude={"decision"})
+    partition = settings["partition"]
+    images = collect_calibration_images(predictions, labels, groups, partition=partition)
     calibration = calibrate(images, seed=params.seed, **settings)
     rule = {"rule": params.calibrate.decision, "calibration": calibration}
     decision = fit_decision(predictions, labels, partitions, **rule)

@@ -25,7 +25,8 @@ def main():
     paths = read_paths(__doc__, "name", *data, "model", "curve", "monitored", "checkpoint")
     params = read_params()
     model = params.models[paths.name]
-    configure_tensorflow(seed=params.seed, threads=params.threads)
+    seed = params.seed if model.seed is None else model.seed
+    configure_tensorflow(seed=seed, threads=params.threads)
     mixing, mixed_labels = load_mixing(paths.mixing)
     labels = pd.read_csv(paths.labels)
     partition = pd.read_csv(paths.partitions)["partition"].to_numpy()
@@ -63,7 +64,7 @@ def main():
         monitored=inputs.monitored,
         checkpoint=checkpoint,
         on_epoch=partial(write_curves, curve=paths.curve, monitored=paths.monitored),
-        seed=params.seed,
+        seed=seed,
         **model.training_settings(),
     )
     refuse_changed(key, list_settings(read_params(), paths.name), files, name=paths.name)

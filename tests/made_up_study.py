@@ -94,7 +94,8 @@ def make_settings(models=NETWORKS, external=(), partition="test"):
             if model not in NETWORKS
         },
         "predict": {"tta": "none"},
-        "calibrate": {"method": "temperature", "coverage": 0.9, "decision": "plain"},
+        "calibrate": {"method": "temperature", "partition": "cal", "coverage": 0.9}
+        | {"decision": "plain"},
         "evaluate": {"partition": partition, "decimals": 4, "n_mistakes": 24, **BOOTSTRAP},
         "repeat": {"by": "seed"},
     }
@@ -155,17 +156,19 @@ def make_study(
     partitions=("train", "cal", "test"),
     partition="test",
     rule="plain",
+    fitted_on="cal",
 ):
     """What `lesions.report.inputs.read_inputs` returns, for report and card; free to be changed.
 
     External sets are half of the study's test images, or where it has none of its validation
     images. With `partition="val"` these are scored and nothing else.
     """
-    return copy.deepcopy(_study(models, calibrated, leaks, external, partitions, partition, rule))
+    settings = (models, calibrated, leaks, external, partitions, partition, rule, fitted_on)
+    return copy.deepcopy(_study(*settings))
 
 
 @functools.cache
-def _study(models, calibrated, leaks, external, names, scored, rule):
+def _study(models, calibrated, leaks, external, names, scored, rule, fitted_on):
     rng = np.random.default_rng(5)
     labels = make_labels(rng)
     groups = labels[["image_id"]].assign(group=labels["lesion_id"])
@@ -177,8 +180,9 @@ def _study(models, calibrated, leaks, external, names, scored, rule):
     for model, skill in zip(models, (3.0, 1.5), strict=False):
         predictions[model] = predict(labels, partitions, rng, skill=skill)
         calibration = calibrate(
-            collect_calibration_images(predictions[model], labels, groups),
+            collect_calibration_images(predictions[model], labels, groups, partition=fitted_on),
             method="temperature" if calibrated else "none",
+            partition=fitted_on,
             coverage=0.9,
             seed=1,
         )

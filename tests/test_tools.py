@@ -409,6 +409,7 @@ def table():
     [
         {"evaluate__partition": "val"},
         {"models__cnn__patience": 3},
+        {"calibrate__partition": "val"},
         {"ensembles": {"mean": {"models": ["cnn", "vgg16"], "weights": "validation"}}},
     ],
     ids=str,

@@ -136,12 +136,15 @@ def refuse_missing_rows(metadata: pd.DataFrame, params: Params, *, column: str |
         partition_images(metadata, metadata, codes=params.classes.codes, **split)
     needed = params.evaluate.partition == "val" or params.calibrate.decision == "prior_adjusted"
     needed |= any(model.patience is not None for model in params.models.values())
+    calibrate = params.calibrate
+    needed |= (calibrate.method, calibrate.partition) == ("temperature", "val")
     needed |= any(ensemble.weights == "validation" for ensemble in params.ensembles.values())
     if column is not None and needed and "val" not in set(metadata[column]):
         raise ValueError(
             f"sets.study.split.column: no row of {column!r} is val, and validation images are "
-            "needed; add such rows, or set evaluate.partition: test, calibrate.decision: plain, "
-            "patience: null of every model, and weights: equal of every ensemble"
+            "needed; add such rows, or set evaluate.partition: test, calibrate.method: none, "
+            "calibrate.decision: plain, patience: null of every model, and weights: equal of "
+            "every ensemble"
         )
     for name, model in params.models.items():
         try:

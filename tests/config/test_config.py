@@ -261,6 +261,7 @@ def test_defaults_stay_as_they_are():
         "clip_norm": None,
         "ema_momentum": None,
         "precision": "float32",
+        "seed": None,
         "patience": None,
         "monitor": "none",
     }
@@ -426,6 +427,14 @@ def test_the_official_test_images_are_never_a_study(refuse):
     assert "sets: study.source.dataset is isic2018_test: the official test images" in message
 
 
+def test_temperature_scaling_on_validation_images_needs_some(refuse):
+    def change(params):
+        params["calibrate"]["partition"] = "val"
+        params["sets"]["study"]["split"]["val_size"] = 0.0
+
+    assert "  calibrate.partition: val fits the temperature on validation" in refuse(change)
+
+
 @pytest.mark.parametrize("column", [None, ""])
 def test_by_column_needs_a_column(refuse, column):
     split = {"by": "column", "column": column}
@@ -463,12 +472,15 @@ def test_temperature_scaling_needs_calibration_images(refuse):
     message = refuse(change)
     assert "calibrate.method: temperature needs calibration images, but sets.study.split" in message
 
-    # A column of the metadata may have some, and without scaling none are needed.
-    def without_scaling(params):
-        change(params)
-        params["calibrate"]["method"] = "none"
+    # A column of the metadata may have some; without scaling, or on validation images, none are
+    # needed.
+    for other in ({"method": "none"}, {"partition": "val"}):
 
-    accept(without_scaling)
+        def without_them(params, other=other):
+            change(params)
+            params["calibrate"].update(other)
+
+        accept(without_them)
     by_column = {"by": "column", "column": "partition"}
     accept(lambda params: params["sets"]["study"].update(split=by_column))
 

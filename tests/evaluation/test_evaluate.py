@@ -74,8 +74,8 @@ def calibration():
         labels, apply_temperature(probabilities, 1.5), coverage=0.9, codes=CODES
     )
     return {
-        "calibrated": True, "method": "temperature scaling", "temperature": 1.5, "n_images": 41,
-        "n_lesions": 37, "conformal": conformal,
+        "calibrated": True, "method": "temperature scaling", "temperature": 1.5,
+        "partition": "cal", "n_images": 41, "n_lesions": 37, "conformal": conformal,
         "negative_log_likelihood": {"before": 1.0, "after": 0.9}, "decision": PLAIN,
     }  # fmt: skip
 

@@ -213,7 +213,7 @@ def test_without_calibration_images_the_card_says_so(settings):
     assert card.count(f": {reason}.") == 3
     assert "No model has any" in card
     assert "empty: the last epoch is kept" in card
-    assert "There are no calibration images" in card
+    assert "Nothing is calibrated: the probabilities are those of the networks." in card
 
 
 @pytest.mark.parametrize(
@@ -310,6 +310,19 @@ def test_calibration_images_that_calibrated_nothing_are_called_unused(study, set
         calibration |= {"calibrated": False, "reason": "not calibrated: too few"}
     card = render(TEMPLATE, study, settings=settings)
     assert "| cal | unused: not calibrated: too few |" in card
+
+
+def test_a_temperature_of_validation_images_is_on_the_card(settings):
+    study = make_study(partitions=("train", "val", "test"), fitted_on="val")
+    settings["calibrate"]["partition"] = "val"
+    card = render(TEMPLATE, study, settings=settings)
+    rows = {row[0]: row[1] for row in table_below(card, "In images:")}
+    assert rows["val"] == "choice of the epoch and the temperature"
+    assert rows["cal"] == "empty: no prediction sets"
+    n_val = study["calibrations"]["cnn"]["n_images"]
+    assert f", fitted on {n_val} validation images." in card
+    assert "No model has any: they need calibration images." in card
+    assert "Nothing is calibrated" not in card
 
 
 def test_undercovered_is_a_diagnosis_whose_whole_interval_is_below_the_target():

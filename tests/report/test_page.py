@@ -246,6 +246,16 @@ def test_a_study_without_calibration_images_says_so():
     assert {row["probabilities"] for row in rows} == {"raw"}
 
 
+def test_a_temperature_of_validation_images_is_on_the_page():
+    study = make_study(partitions=("train", "val", "test"), fitted_on="val")
+    calibrate = make_settings()["calibrate"] | {"partition": "val"}
+    words = Page(draw_page(study, calibrate=calibrate)).words
+    assert (
+        "No photographs were set aside for calibration. The temperature was fitted on the" in words
+    )
+    assert "cnn: no prediction sets, which need calibration images." in words
+
+
 def test_a_study_without_leakage_or_external_sets_says_so():
     page = Page(draw_page(make_study(leaks=False)))
     assert "No leak is known" in page.words

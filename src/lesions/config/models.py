@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lesions.config.backbones import ApplicationSettings, EfficientNetLiteSettings
-from lesions.config.types import Count, Metadata, Pixels, Section, Share
+from lesions.config.types import Count, Metadata, Pixels, Section, Seed, Share
 
 Images = Literal["images.npy", "raw"]  # stored by stage `resize`, or the photographs themselves
 Rate = Annotated[float, Field(gt=0, le=10)]
@@ -43,6 +43,7 @@ class Training(Section):
     clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     ema_momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    seed: Seed | None = None
     batch_size: Count
     epochs: Count
     keep_epoch: Literal["val_loss", "val_accuracy", "last"]

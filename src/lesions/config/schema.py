@@ -66,6 +66,7 @@ class Calibrate(Section):
     """Stage `calibrate`; coverage is the share of prediction sets that hold the diagnosis."""
 
     method: Literal["temperature", "none"]
+    partition: Literal["cal", "val"]
     coverage: Annotated[float, Field(gt=0, lt=1)]
     decision: Literal["plain", "prior_adjusted"]
 
@@ -215,7 +216,13 @@ class Params(Section):
     @model_validator(mode="after")
     def _validation_images_exist(self) -> Self:
         has_none = getattr(self.sets["study"].split, "val_size", None) == 0
-        if has_none and self.calibrate.decision == "prior_adjusted":
+        calibrate = self.calibrate
+        if has_none and (calibrate.method, calibrate.partition) == ("temperature", "val"):
+            raise ValueError(
+                "calibrate.partition: val fits the temperature on validation images, but "
+                "sets.study.split.val_size is 0; raise it, or set calibrate.method: none"
+            )
+        if has_none and calibrate.decision == "prior_adjusted":
             raise ValueError(
                 "calibrate.decision: prior_adjusted chooses its exponent on validation images, but "
                 "sets.study.split.val_size is 0; raise it, or set calibrate.decision: plain"
@@ -241,10 +248,12 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _calibration_has_images(self) -> Self:
-        cal_size = getattr(self.sets["study"].split, "cal_size", None)
-        if self.calibrate.method == "temperature" and cal_size == 0:
+        has_none = getattr(self.sets["study"].split, "cal_size", None) == 0
+        calibrate = self.calibrate
+        if has_none and (calibrate.method, calibrate.partition) == ("temperature", "cal"):
             raise ValueError(
                 "calibrate.method: temperature needs calibration images, but "
-                "sets.study.split.cal_size is 0; raise it, or set calibrate.method: none"
+                "sets.study.split.cal_size is 0; raise it, or set calibrate.partition: val, or "
+                "calibrate.method: none"
             )
         return self

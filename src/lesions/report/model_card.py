@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lesions.report.values import key_in_words
+from lesions.report.values import in_prose, key_in_words
 from lesions.report.wording import render_template
 
 # How HAM10000, the ISIC and PAD-UFES-20 call a diagnosis that was made by histopathology.
@@ -33,6 +33,7 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         count_dx_types,
         count_histopathology,
         describe_machines,
+        describe_purposes,
         find_least_sensitive,
         find_undercovered,
         most_confused,
@@ -93,6 +94,55 @@ def find_undercovered(sets: Mapping, coverage: float) -> list[str]:
     """Return the diagnoses whose prediction sets have a coverage interval below the target."""
     bounds = {dx: row["coverage"]["high"] for dx, row in sets["classes"].items()}
     return [dx for dx, high in bounds.items() if high is not None and high < coverage]
+
+
+def describe_purposes(
+    partitions: Mapping[str, int], calibration: Mapping, *, settings: Mapping, scored: str
+) -> dict[str, str]:
+    """Return what each of the study's partitions is for, or why it is empty or unused.
+
+    Parameters
+    ----------
+    partitions : mapping
+        Partition to number of images.
+    calibration : mapping
+        As from `lesions.evaluation.calibration.calibrate.calibrate`, with its `decision`.
+    settings : mapping
+        All settings of params.yaml.
+    scored : str
+        The partition whose scores are on the card, `val` or `test`.
+    """
+    models = settings["models"].values()
+    fitted_on = calibration["partition"] if calibration["calibrated"] else None
+    ensembles = settings["ensembles"].values()
+    chosen = {
+        "the epoch": any(model["keep_epoch"] != "last" for model in models),
+        "the weights of ensembles": any(e["weights"] == "validation" for e in ensembles),
+        "the temperature": fitted_on == "val",
+        "the decision rule's exponent": calibration["decision"]["rule"] != "plain",
+    }
+    chosen = [what for what, is_chosen in chosen.items() if is_chosen]
+    val = f"choice of {in_prose(chosen)}" if chosen else "learning curves; nothing is chosen on it"
+    monitored = any(model.get("monitor") == "test" for model in models)
+    watched = "; watched during training, nothing was chosen by them" if monitored else ""
+    used = {
+        "train": "training",
+        "val": val + ("; the scores on this card" if scored == "val" else ""),
+        "cal": "one half for the temperature, the other for the prediction sets",
+        "test": f"the scores on this card{watched}",
+    }
+    if fitted_on != "cal":
+        why = "the temperature is fitted on val" if fitted_on else calibration["reason"]
+        used["cal"] = f"unused: {why}"
+    empty = {
+        "val": "empty: the last epoch is kept",
+        "cal": "empty: " + ("no prediction sets" if fitted_on else "nothing is calibrated"),
+        "test": "empty: the scores are of other sets",
+    }
+    purposes = used | {name: empty[name] for name in empty if not partitions[name]}
+    if scored == "val":
+        purposes["test"] = "not scored while settings are being chosen"
+    return purposes
 
 
 def describe_machines(trained_on: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from lesions.evaluation.calibration.calibrate import (
 )
 from lesions.evaluation.calibration.temperature import apply_temperature, fit_temperature
 
-SETTINGS = {"method": "temperature", "coverage": 0.9, "seed": 42}
+SETTINGS = {"method": "temperature", "partition": "cal", "coverage": 0.9, "seed": 42}
 
 
 def make_images(n_images, *, group_size=1, sharpness=1.0):
@@ -85,20 +85,28 @@ def test_the_second_half_does_not_change_the_temperature():
     assert before["conformal"] != after["conformal"]
 
 
+def test_all_validation_images_fit_the_temperature_and_there_are_no_thresholds():
+    images = make_images(101, group_size=2, sharpness=2).assign(partition="val")
+    made = calibrate(images, **SETTINGS | {"partition": "val"})
+    labels, probabilities = images["label"].to_numpy(), images[list(PROBABILITIES)].to_numpy()
+    assert made["temperature"] == fit_temperature(labels, probabilities)
+    assert (made["partition"], made["n_images"], made["n_lesions"]) == ("val", 101, 51)
+    assert made["conformal"] is None
+    assert describe_calibration(made).endswith("fitted on 101 validation images")
+
+
 @pytest.mark.parametrize(
-    ("n_images", "method", "reason"),
+    ("n_images", "changes", "reason"),
     [
-        (100, "none", "calibrate.method is none"),
-        (0, "temperature", "the partition 'cal' has no images; change sets.study.split so"),
-        (
-            19,
-            "temperature",
-            "need 10 (images: 19, groups: 19); change sets.study.split so that",
-        ),
+        (100, {"method": "none"}, "calibrate.method is none"),
+        (0, {}, "the partition 'cal' has no images; change sets.study.split so"),
+        (0, {"partition": "val"}, "the partition 'val' has no images; change sets.study.split so"),
+        (19, {}, "need 10 (images: 19, groups: 19); change sets.study.split so that"),
+        (9, {"partition": "val"}, "there are 9 validation images, and 10 are needed; change"),
     ],
 )
-def test_without_calibration_there_is_a_reason(n_images, method, reason):
-    made = calibrate(make_images(100)[:n_images], **(SETTINGS | {"method": method}))
+def test_without_calibration_there_is_a_reason(n_images, changes, reason):
+    made = calibrate(make_images(100)[:n_images], **SETTINGS | changes)
     assert not made["calibrated"]
     assert made["reason"].startswith("not calibrated: ")
     assert reason in made["reason"]
@@ -129,18 +137,20 @@ def test_only_the_calibration_images_are_collected():
     known["partition"] = ["cal", "test", "val", "test"] * 10
     predictions = known.drop(columns=["lesion_id", "group"])
     shuffled = known.sample(frac=1, random_state=0)  # matched by image_id, not by row
-    images = collect_calibration_images(predictions, shuffled, shuffled)
+    images = collect_calibration_images(predictions, shuffled, shuffled, partition="cal")
     pd.testing.assert_frame_equal(images, known[::4].reset_index(drop=True))
+    images = collect_calibration_images(predictions, shuffled, shuffled, partition="val")
+    pd.testing.assert_frame_equal(images, known[2::4].reset_index(drop=True))
 
 
 def test_an_image_without_a_group_or_with_two_lesions_is_refused():
     known = make_images(20)
     predictions = known.drop(columns=["lesion_id", "group"])
     with pytest.raises(KeyError, match="ISIC_0000000"):
-        collect_calibration_images(predictions, known, known[2:])
+        collect_calibration_images(predictions, known, known[2:], partition="cal")
     twice = pd.concat([known, known[5:6]])
     with pytest.raises(ValueError, match=r"Length of values \(21\)"):
-        collect_calibration_images(predictions, twice, known)
+        collect_calibration_images(predictions, twice, known, partition="cal")
 
 
 def test_the_stage_writes_the_same_bytes_twice(tmp_path, monkeypatch):

@@ -24,7 +24,13 @@ def calibration():
     conformal = fit_thresholds(
         labels, apply_temperature(probabilities, 1.5), coverage=0.9, codes=CODES
     )
-    return {"calibrated": True, "temperature": 1.5, "n_images": 41, "conformal": conformal}
+    return {
+        "calibrated": True,
+        "temperature": 1.5,
+        "partition": "cal",
+        "n_images": 41,
+        "conformal": conformal,
+    }
 
 
 def test_the_effect_of_the_temperature_is_scored_with_intervals(images, calibration):
