@@ -16,7 +16,7 @@ export PYTHONUTF8 := 1
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help git setup repro check repeat report test test-faults bench lint format docs readme record size clean
+.PHONY: help git setup repro check repeat ablation report test test-faults bench lint format docs readme record size clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -60,6 +60,11 @@ check: $(STAMP)  ## Check params.yaml, or PROFILE=paper, and the folders that it
 repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
 	@$(BIN)/python -m lesions.pipeline.locks
 	@$(BIN)/python tools/repeat.py $(SEEDS)
+
+ablation: $(STAMP)  ## Hold each model against one with several seeds; PROFILE=ablation takes that first
+	@$(BIN)/python -m lesions.pipeline.locks
+	@$(BIN)/python tools/profiles.py use $(PROFILE)
+	@$(BIN)/python tools/ablation.py
 
 report: $(STAMP)  ## Make plots/report.html, the whole study on one page
 	@$(BIN)/python -m lesions.pipeline.locks

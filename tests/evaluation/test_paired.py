@@ -2,16 +2,22 @@ import numpy as np
 import pytest
 from made_up import make_predictions, point_measures
 
-from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
+from lesions.evaluation.intervals import measure_resamples
 from lesions.evaluation.metrics import SUMMARY_MEASURES
 from lesions.evaluation.paired import mcnemar, paired_differences
 
 
+def compare(labels, probabilities, others, units, n_resamples, **shown):
+    config = BootstrapConfig(n_resamples)
+    weights = draw_weights(labels, units, n_resamples=n_resamples, seed=config.seed)
+    both = (measure_resamples(labels, p, weights, config) for p in (probabilities, others))
+    return paired_differences(*both, confidence=config.confidence, **shown)
+
+
 def test_a_model_does_not_differ_from_itself():
     labels, probabilities, lesions = make_predictions()
-    differences = paired_differences(
-        labels, probabilities, probabilities, lesions, BootstrapConfig(100)
-    )
+    differences = compare(labels, probabilities, probabilities, lesions, 100)
     nothing = {"difference": 0, "low": 0, "high": 0, "real": False}
     assert differences == dict.fromkeys(SUMMARY_MEASURES, nothing)
 
@@ -19,7 +25,7 @@ def test_a_model_does_not_differ_from_itself():
 def test_differences_are_of_the_first_model_minus_the_other():
     labels, probabilities, lesions = make_predictions()
     others = np.full((len(labels), 7), 1 / 7)
-    differences = paired_differences(labels, probabilities, others, lesions, BootstrapConfig(200))
+    differences = compare(labels, probabilities, others, lesions, 200)
     ours, _ = point_measures(labels, probabilities)
     theirs, _ = point_measures(labels, others)
     for name in SUMMARY_MEASURES:
@@ -27,7 +33,7 @@ def test_differences_are_of_the_first_model_minus_the_other():
         assert row["difference"] == pytest.approx(ours[name] - theirs[name])
         assert 0 < row["low"] < row["difference"] < row["high"]
         assert row["real"] is True
-    swapped = paired_differences(labels, others, probabilities, lesions, BootstrapConfig(200))
+    swapped = compare(labels, others, probabilities, lesions, 200)
     for name in SUMMARY_MEASURES:
         assert swapped[name]["high"] == pytest.approx(-differences[name]["low"])
         assert swapped[name]["real"] is True
@@ -39,16 +45,27 @@ def test_pairing_finds_a_difference_that_two_intervals_would_hide():
     # .05 ± 1.96 sqrt(.05 * .95 / 400) = .05 ± .021.
     labels, lesions = np.full(400, 5), np.arange(400)
     model, other = (np.eye(7)[[4] * n + [5] * (400 - n)] for n in (100, 120))
-    row = paired_differences(labels, model, other, lesions, BootstrapConfig(4000))["accuracy"]
+    row = compare(labels, model, other, lesions, 4000)["accuracy"]
     assert row["difference"] == pytest.approx(0.05)
     assert [row["low"], row["high"]] == pytest.approx([0.029, 0.071], abs=0.004)
     assert row["real"] is True
 
 
+def test_a_mean_over_classes_of_few_lesions_has_no_interval():
+    labels, probabilities, lesions = make_predictions()
+    others = np.full((len(labels), 7), 1 / 7)
+    excluded = {"without_interval": ["balanced_accuracy"]}
+    found = compare(labels, probabilities, others, lesions, 100, **excluded)
+    row = found["balanced_accuracy"]
+    assert (row["low"], row["high"], row["real"]) == (None, None, False)
+    assert row["difference"] > 0
+    assert found["accuracy"]["real"] is True
+
+
 def test_an_undefined_difference_is_not_real():
     labels, lesions = np.full(4, 5), np.arange(4)
     model = np.eye(7)[[5, 5, 5, 4]]
-    row = paired_differences(labels, model, model, lesions, BootstrapConfig(100))["roc_auc_macro"]
+    row = compare(labels, model, model, lesions, 100)["roc_auc_macro"]
     assert row == {"difference": None, "low": None, "high": None, "real": False}
 
 

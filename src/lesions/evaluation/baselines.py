@@ -37,7 +37,8 @@ PUBLISHED = {
         },
     ),
     # Yang et al., "MedMNIST v2", Sci Data 10:41, 2023: DermaMNIST with its own partitions. Doerrich
-    # et al., Sci Rep, 2025: the best of ten networks at 28 px, mean of three seeds.
+    # et al., Sci Rep, 2025: means of three seeds; the best of ten networks at 28, 64 and 224 px.
+    # MedViTV2: its README, which does not state the input size.
     "dermamnist": _table(
         _BENCHMARK,
         {
@@ -47,6 +48,10 @@ PUBLISHED = {
             "AutoKeras, 28 px (MedMNIST v2)": (2005, 0.915, 0.749),
             "Google AutoML Vision, 28 px (MedMNIST v2)": (2005, 0.914, 0.768),
             "VGG16, all layers trained, 28 px (Doerrich et al.)": (2005, 0.927, 0.766),
+            "VGG16, all layers trained, 64 px (Doerrich et al.)": (2005, 0.944, 0.795),
+            "DenseNet-121, all layers trained, 224 px (Doerrich et al.)": (2005, 0.963, 0.847),
+            "DINO ViT-B/16, only the head trained, 224 px (Doerrich et al.)": (2005, 0.968, 0.844),
+            "MedViTV2-large, input size not stated": (2005, None, 0.817),
         },
     ),
     # Abhishek, Jain, Hamarneh, Sci Data 12:196, 2025: DermaMNIST-C, partitions without leakage.

@@ -5,9 +5,10 @@ from itertools import combinations
 
 import pandas as pd
 
-from lesions.evaluation.bootstrap import BootstrapConfig
+from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
 from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.images.choice import select_images
+from lesions.evaluation.intervals import measure_resamples, measures_without_interval
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
 from lesions.evaluation.paired import mcnemar, paired_differences
 from lesions.taxonomy import PARTITION_NAMES, class_codes, keep_adjusted, probability_columns
@@ -101,25 +102,37 @@ def compare_pairs(
         model: select_images(table, partition=partition).set_index("image_id")
         for model, table in predictions.items()
     }
-    unit_ids = images.set_index("image_id")["unit"]
-    pairs = []
-    for model, other in combinations(scored, 2):
-        rows = scored[model]
-        if not rows.index.equals(scored[other].index):
+    first = next(iter(scored))
+    for model, rows in scored.items():
+        if not rows.index.equals(scored[first].index):
             raise ValueError(
-                f"The {PARTITION_NAMES[partition]} images of {model} and {other} differ; run "
+                f"The {PARTITION_NAMES[partition]} images of {first} and {model} differ; run "
                 "'dvc repro'"
             )
-        columns = probability_columns(class_codes(rows))
-        both = [
-            apply_calibration(scored[name][columns].to_numpy(), calibrations[name])
-            for name in (model, other)
-        ]
-        actual, units = rows["label"].to_numpy(), unit_ids.loc[rows.index].to_numpy()
-        measures = paired_differences(actual, *both, units, config)
-        tested = mcnemar(actual, *both)
-        pairs.append({"model": model, "other": other, "measures": measures, "mcnemar": tested})
-    return pairs
+    actual = scored[first]["label"].to_numpy()
+    units = images.set_index("image_id")["unit"].loc[scored[first].index].to_numpy()
+    columns = probability_columns(class_codes(scored[first]))
+    probabilities = {
+        model: apply_calibration(rows[columns].to_numpy(), calibrations[model])
+        for model, rows in scored.items()
+    }
+    weights = draw_weights(actual, units, n_resamples=config.n_resamples, seed=config.seed)
+    measured = {
+        model: measure_resamples(actual, p, weights, config) for model, p in probabilities.items()
+    }
+    shown = {
+        "confidence": config.confidence,
+        "without_interval": measures_without_interval(actual, units),
+    }
+    return [
+        {
+            "model": model,
+            "other": other,
+            "measures": paired_differences(measured[model], measured[other], **shown),
+            "mcnemar": mcnemar(actual, probabilities[model], probabilities[other]),
+        }
+        for model, other in combinations(scored, 2)
+    ]
 
 
 def summarize(details: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict]:

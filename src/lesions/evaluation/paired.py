@@ -4,21 +4,23 @@ Differences are the first model minus the second. They are not corrected for the
 among many models, some intervals exclude 0 by chance.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from scipy.stats import binomtest
 
-from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights, estimate
-from lesions.evaluation.intervals import NO_INTERVAL, measure_resamples, measures_without_interval
+from lesions.evaluation.bootstrap import estimate
+from lesions.evaluation.intervals import NO_INTERVAL
 from lesions.evaluation.metrics import SUMMARY_MEASURES
 from lesions.evaluation.predictions import check_predictions
 
 
 def paired_differences(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    others: np.ndarray,
-    units: np.ndarray,
-    config: BootstrapConfig,
+    first: Mapping[str, np.ndarray],
+    second: Mapping[str, np.ndarray],
+    *,
+    confidence: float,
+    without_interval: Sequence[str] = (),
 ) -> dict[str, dict]:
     """Return the differences between two models with intervals of a paired bootstrap.
 
@@ -27,23 +29,24 @@ def paired_differences(
 
     Parameters
     ----------
-    probabilities, others
-        Of the first and the second model.
+    first, second
+        Measures of the two models, from `lesions.evaluation.intervals.measure_resamples` with the
+        same weights.
+    without_interval
+        As from `lesions.evaluation.intervals.measures_without_interval`.
 
     Returns
     -------
     dict of str to dict
-        `SUMMARY_MEASURES` to `difference`, `low`, `high` and `real`: whether the interval excludes
-        0. Undefined numbers are None, `real` is then false. With few units, means over classes
-        have no interval, see `lesions.evaluation.intervals`.
+        Those of `SUMMARY_MEASURES` that both have to `difference`, `low`, `high` and `real`:
+        whether the interval excludes 0. Undefined numbers are None, `real` is then false.
     """
-    weights = draw_weights(labels, units, n_resamples=config.n_resamples, seed=config.seed)
-    first = measure_resamples(labels, probabilities, weights, config)
-    second = measure_resamples(labels, others, weights, config)
-    differences, excluded = {}, measures_without_interval(labels, units)
+    differences = {}
     for name in SUMMARY_MEASURES:
-        found = estimate(first[name] - second[name], confidence=config.confidence)
-        if name in excluded:
+        if name not in first or name not in second:
+            continue
+        found = estimate(first[name] - second[name], confidence=confidence)
+        if name in without_interval:
             found |= NO_INTERVAL
         low, high = found["low"], found["high"]
         real = low is not None and (low > 0 or high < 0)

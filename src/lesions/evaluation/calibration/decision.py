@@ -102,6 +102,13 @@ def decide(probabilities: np.ndarray, priors: np.ndarray, *, exponent: float) ->
     return (probabilities / priors**exponent).argmax(axis=1)
 
 
+def measure_decision(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray, *, n_classes: int
+) -> dict[str, np.ndarray]:
+    """Return `DECISION_MEASURES` and `sensitivity` for all images and for every resample."""
+    return evaluate_resamples(lambda chunk: _measure(labels, predicted, chunk, n_classes), weights)
+
+
 def score_decision(
     labels: np.ndarray,
     probabilities: np.ndarray,
@@ -122,9 +129,7 @@ def score_decision(
     """
     priors = np.array([decision["priors"][dx] for dx in codes]) if "priors" in decision else 1.0
     predicted = decide(probabilities, priors, exponent=decision["exponent"])
-    measured = evaluate_resamples(
-        lambda chunk: _measure(labels, predicted, chunk, len(codes)), weights
-    )
+    measured = measure_decision(labels, predicted, weights, n_classes=len(codes))
     of_class = dict(zip(codes, measured.pop("sensitivity"), strict=True))
     scores = estimate_all(measured, confidence=config.confidence)
     for name in set(measures_without_interval(labels, units)) & set(scores):
