@@ -7,6 +7,7 @@ the base. All scores are of validation images. Run from the repository's folder:
 
 from lesions.pipeline.cli import read_params
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -114,7 +115,8 @@ def describe_change(model: Mapping, base: Mapping) -> str:
     """Write the settings of a model that the base lacks or has otherwise."""
     missing = object()
     changed = {key: value for key, value in model.items() if base.get(key, missing) != value}
-    return ", ".join(f"{key}: {value}" for key, value in changed.items() if key != "seed")
+    written = {key: json.dumps(value).replace('"', "") for key, value in changed.items()}
+    return ", ".join(f"{key}: {value}" for key, value in written.items() if key != "seed")
 
 
 def compare_all(params: Params) -> pd.DataFrame:
