@@ -6,7 +6,8 @@ import numpy as np
 
 from lesions.duplicates.audit import audit_set
 from lesions.duplicates.external import refuse_known_ids, refuse_same_files
-from lesions.duplicates.groups import SIDE
+from lesions.duplicates.keypoints import read_keypoints
+from lesions.duplicates.pairs import SIDE
 from lesions.figures.contact_sheets import near_duplicates_sheet
 from lesions.figures.style import save_figure
 from lesions.imaging.images import read_image, resize_images
@@ -17,9 +18,11 @@ N_SHOWN = 12  # pairs on the sheet
 
 
 def main():
-    inputs = ("labels", "raw", "study_labels", "study_raw")
+    inputs = ("labels", "raw", "embeddings", "study_labels", "study_raw", "study_embeddings")
     paths = read_paths(__doc__, "name", *inputs, "groups", "audit")
     params = read_params()
+    settings = dict(params.audit)
+    method = settings.pop("method")
     labels, study = read_table(paths.labels), None
     files = [paths.raw / path for path in labels["image_path"]]
     file_of = dict(zip(labels["image_id"], files, strict=True))
@@ -31,10 +34,17 @@ def main():
         file_of = dict(zip(study["image_id"], study_files, strict=True)) | file_of
 
     # Not images.npy: the groups, and so the split, must not depend on its resolution.
-    files = list(file_of.values())
-    squares = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
-    resize_images(files, squares, pixels=SIDE, interpolation="area", crop="square")
-    groups, pairs, counts = audit_set(labels, squares, study, **dict(params.audit))
+    files, photographs = list(file_of.values()), {}
+    if method != "embedding":
+        photographs["squares"] = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
+        resize_images(
+            files, photographs["squares"], pixels=SIDE, interpolation="area", crop="square"
+        )
+    if method != "pixels":
+        of_sets = dict.fromkeys([paths.study_embeddings, paths.embeddings])  # one for the study
+        photographs["embeddings"] = np.concatenate([np.load(file) for file in of_sets])
+        photographs["keypoints"] = read_keypoints(files)
+    groups, pairs, counts = audit_set(labels, photographs, study, **settings)
     groups.to_csv(paths.groups, index=False)
     paths.audit.mkdir(exist_ok=True)
     write_json(paths.audit / "counts.json", counts)

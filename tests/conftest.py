@@ -81,6 +81,7 @@ def clone(tmp_path_factory):
     def make_small(params):
         params["sets"] = {"study": params["sets"]["study"]}
         params["sets"]["study"]["source"].update(n_images=90, seed=1)
+        params["audit"].update(method="pixels")
         params["balance"].update(n_neighbors=3)
         params["evaluate"].update(n_resamples=100)
         params["backbones"] = {"vgg16": params["backbones"]["vgg16"]}

@@ -109,7 +109,7 @@ def study(tmp_path_factory):
 
 
 def test_all_stages_run_once_and_not_again(study):
-    assert study.n_stages == 30
+    assert study.n_stages == 32
     assert study.run() == []
 
 

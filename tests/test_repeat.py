@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from cloned import ROOT
 
+CODES = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
 MEASURES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
 # Replaces DVC: notes its arguments and the settings, and runs `exp run` as $RUN, `repro` as $REPRO.
 DVC = """#!/bin/sh
@@ -125,12 +128,31 @@ def test_impossible_folds_are_refused_before_the_study_runs(study):
 
 
 def write_scores():
-    """Return a shell command: every score of a run is its seed, the text after the last `=`."""
-    Path("plots/comparison").mkdir(parents=True)
-    score = {"value": "SEED", "low": 0, "high": 1}
-    scores = {"cnn": {"study": dict.fromkeys(MEASURES, score)}}
-    text = json.dumps(scores).replace('"SEED"', "0.SEED")
-    return f"echo '{text}' | sed \"s/SEED/${{5##*=}}/g\" > plots/comparison/comparison.json"
+    """Return a shell command: every score of a run is its seed, the text after the last `=`.
+
+    Only `cnn` is scored. Of its two images of mel, the set of the first has the diagnosis.
+    """
+    for model in yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["models"]:
+        write(f"evaluation/study/{model}/details.json", {"partition": "test"})
+        write(f"evaluation/calibration/{model}.json", {"conformal": None})
+    thresholds = {dx: {"n_images": 19, "threshold": 0.5} for dx in CODES}
+    conformal = {"threshold": 0.5, "classes": thresholds}
+    write("evaluation/calibration/cnn.json", {"temperature": 1.0, "conformal": conformal})
+    Path("predictions/study").mkdir(parents=True)
+    mel, sure = CODES.index("mel"), [0.9, *[0.1 / 6] * 6]
+    rows = [np.roll(sure, mel), np.roll(sure, mel + 1)]
+    table = pd.DataFrame(rows, columns=[f"p_{dx}" for dx in CODES])
+    table = table.assign(image_id=["a", "b"], label=mel, partition="test")
+    pd.concat([table, table.assign(partition="val")]).to_csv("predictions/study/cnn.csv")
+    headline = {measure: {"value": "SEED", "low": 0, "high": 1} for measure in MEASURES}
+    text = json.dumps({"headline": headline}).replace('"SEED"', "0.SEED")
+    return f"echo '{text}' | sed \"s/SEED/${{5##*=}}/g\" > evaluation/study/cnn/details.json"
+
+
+def write(name, content):
+    """Write a JSON file, and its folder."""
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_by_seed_every_run_has_its_seed_and_scores_and_all_is_restored(study):
@@ -142,9 +164,12 @@ def test_by_seed_every_run_has_its_seed_and_scores_and_all_is_restored(study):
         assert runs[measure].tolist() == [0.42, 0.43]
     # 0.42, 0.43: mean 0.425, standard deviation (n - 1) 0.01 / sqrt(2) = 0.007.
     cell = "0.425 ± 0.007 (0.420–0.430)"
-    row = Path("results/repeats/demo-by-seed.md").read_text(encoding="utf-8").splitlines()[2]
-    cells = [text.strip() for text in row.strip("|").split("|")]
-    assert cells == ["cnn", "study", *[cell] * 4, "2"]
+    lines = Path("results/repeats/demo-by-seed.md").read_text(encoding="utf-8").splitlines()
+    rows = [[text.strip() for text in line.strip("|").split("|")] for line in lines]
+    assert ["", "cnn, study"] in rows
+    assert all([measure, cell] in rows for measure in MEASURES)
+    assert ["runs", "2"] in rows
+    assert not Path("results/repeats/demo-by-seed.coverage.csv").exists()
     assert [words for words in asked() if words.startswith("exp run")] == [
         f"exp run --name repeat-demo-seed-{seed} --set-param=seed={seed}" for seed in (42, 43)
     ]
@@ -159,6 +184,21 @@ def test_by_fold_every_run_has_its_fold(study):
         f"exp run --name repeat-demo-fold-{k} {split}.folds=2 {split}.fold={k}" for k in (0, 1)
     ]
     assert is_restored(settings)
+
+
+def test_by_fold_the_coverage_of_all_folds_is_held_against_where_it_should_be(study):
+    study(by="fold")
+    assert finish(start(RUN=write_scores())) == (0, "")
+    covered = pd.read_csv("results/repeats/demo-by-fold.coverage.csv")
+    assert covered["run"].unique().tolist() == ["fold-0", "fold-1"]
+    mel = covered[covered["dx"] == "mel"]
+    assert (mel[["n_calibration", "n_images", "n_covered"]] == [19, 2, 1]).all(axis=None)
+    assert (covered.loc[covered["dx"] != "mel", "n_images"] == 0).all()
+    text = Path("results/repeats/demo-by-fold.md").read_text(encoding="utf-8")
+    # Of four images, two are covered. At 0.9, the threshold is the largest of 19 scores. A fold of
+    # two images then has 0, 1 or 2 covered with probabilities 2 / 420, 38 / 420 and 380 / 420;
+    # both have at most 1 with 0.0009 and at most 2 with 0.018. The tail is 0.05 / 7 / 2 = 0.0036.
+    assert re.search(r"\| cnn +\| mel +\| +4 \| +0.500 \| 0.500–1.000 \| True", text)
 
 
 def test_after_a_failed_run_settings_and_outputs_are_restored(study):

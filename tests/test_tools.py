@@ -127,8 +127,8 @@ def test_an_edited_profile_can_be_used_again(clone, profiles):
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are(profiles):
     message = (
-        "PROFILE=papr is unknown; choose from demo, ablation, dermamnist, dermamnist-c, isic2017, "
-        "isic2019, melanoma, paper, recommended. Nothing was changed."
+        "PROFILE=papr is unknown; choose from demo, ablation, dermamnist, dermamnist-c, ensemble, "
+        "folds, isic2017, isic2019, melanoma, paper, recommended. Nothing was changed."
     )
     assert message in profiles("use", "papr", fails=True)
 

@@ -64,6 +64,7 @@ def labels():
 
 @pytest.fixture
 def pairs():
-    """Return pairs of `labels`; at 0.985, a1-a2 and a2-b1 are near-duplicates, c1-d1 just not."""
-    rows = [(0, 1, 0.995), (1, 2, 0.985), (3, 5, 0.9849), (3, 4, 0.5)]
-    return pd.DataFrame(rows, columns=["row", "other_row", "similarity"])
+    """Return pairs of `labels`; a1-a2 and a2-b1 are near-duplicates, c1-d1 just not."""
+    rows = [(0, 1, 0.995, 90), (1, 2, 0.985, 10), (3, 5, 0.9849, 9), (3, 4, 0.5, 0)]
+    table = pd.DataFrame(rows, columns=["row", "other_row", "similarity", "matches"])
+    return table.assign(near_duplicate=[True, True, False, False])

@@ -6,8 +6,9 @@ from lesions.duplicates import audit
 from lesions.duplicates.audit import audit_set, count_near_duplicates, list_pairs
 from lesions.duplicates.groups import group_images
 
-SETTINGS = {"similarity": 0.991, "n_neighbors": 5, "search": "exact"}
-COLUMNS = ["image_id", "other_image_id", "similarity", "near_duplicate", "dx", "other_dx"]
+SETTINGS = {"similarity": 0.991, "min_matches": 10, "n_neighbors": 5, "search": "exact"}
+ENDS, MEASURES = ["image_id", "other_image_id"], ["similarity", "matches"]
+COLUMNS = [*ENDS, *MEASURES, "near_duplicate", "dx", "other_dx"]
 
 
 def make_labels(prefix, n_images):
@@ -20,10 +21,10 @@ def make_labels(prefix, n_images):
 
 
 def test_the_counts_are_exact(labels, pairs):
-    groups = group_images(labels, pairs, similarity=0.985)
+    groups = group_images(labels, pairs)
     # Two lesions have two photographs: two pairs, of which a1-a2 is found, c1-c2 is not.
     # L1 and L2 are joined: three images are in a group of several lesions.
-    assert count_near_duplicates(labels, pairs, groups, similarity=0.985) == {
+    assert count_near_duplicates(labels, pairs, groups) == {
         "n_images": 6,
         "n_lesions": 4,
         "n_groups": 3,
@@ -40,21 +41,22 @@ def test_the_counts_are_exact(labels, pairs):
 def test_pairs_of_different_lesions_are_listed_whether_or_not_they_are_near_duplicates(
     labels, pairs
 ):
-    listed = list_pairs(labels, pairs, similarity=0.985)
+    listed = list_pairs(labels, pairs)
     assert list(listed) == COLUMNS
     assert listed.to_dict("list") == {
         "image_id": ["a2", "c1"],
         "other_image_id": ["b1", "d1"],
         "similarity": [0.985, 0.9849],
+        "matches": [10, 9],
         "near_duplicate": [True, False],
         "dx": ["nv", "bkl"],
         "other_dx": ["mel", "df"],
     }
-    assert len(list_pairs(labels, pairs, similarity=0.985, n_pairs=1)) == 1
+    assert len(list_pairs(labels, pairs, n_pairs=1)) == 1
 
 
 def test_a_single_photograph_has_no_pairs_and_no_sensitivity(labels, squares):
-    groups, pairs, counts = audit_set(labels.iloc[:1], squares[:1], **SETTINGS)
+    groups, pairs, counts = audit_set(labels.iloc[:1], {"squares": squares[:1]}, **SETTINGS)
     assert groups.to_dict("list") == {"image_id": ["a1"], "group": ["L2"]}
     assert pairs.empty
     assert list(pairs) == COLUMNS
@@ -65,7 +67,7 @@ def test_a_copy_under_another_lesion_id_is_found_and_grouped(squares):
     # 20 photographs, and the first of them again, rotated by a quarter.
     images = np.concatenate([squares[:20], np.rot90(squares[:1], axes=(1, 2))])
     labels = make_labels("S", 21)
-    groups, pairs, counts = audit_set(labels, images, **SETTINGS)
+    groups, pairs, counts = audit_set(labels, {"squares": images}, **SETTINGS)
     assert groups["group"].tolist() == [*labels["lesion_id"][:20], "S00"]
     assert pairs.loc[0, ["image_id", "other_image_id"]].tolist() == ["S00", "S20"]
     assert pairs["near_duplicate"].tolist() == [True] + [False] * (len(pairs) - 1)
@@ -74,7 +76,9 @@ def test_a_copy_under_another_lesion_id_is_found_and_grouped(squares):
 
 def test_at_most_100_pairs_are_listed(squares):
     # 21 * 20 / 2 = 210 pairs are compared.
-    _, pairs, _ = audit_set(make_labels("S", 21), squares, **SETTINGS | {"n_neighbors": 20})
+    _, pairs, _ = audit_set(
+        make_labels("S", 21), {"squares": squares}, **SETTINGS | {"n_neighbors": 20}
+    )
     assert len(pairs) == 100
     assert pairs["similarity"].is_monotonic_decreasing
 
@@ -84,7 +88,7 @@ def test_at_most_100_pairs_are_listed(squares):
 
 @pytest.fixture(scope="module")
 def external(squares):
-    """Return the labels of a study and of an external set, and the squares of both.
+    """Return the labels of a study and of an external set, and the photographs of both.
 
     The study has 10 photographs. The set has 6 of its own, the first of which occurs twice, flipped
     and under another lesion id, and three copies of the study's: E07 and E08 of S03, E09 of S05.
@@ -92,12 +96,13 @@ def external(squares):
     flipped, rotated = squares[:, ::-1], np.rot90(squares, axes=(1, 2))
     own = [*squares[10:16], flipped[10]]
     images = np.stack([*squares[:10], *own, flipped[3], rotated[3], rotated[5]])
-    return make_labels("S", 10), make_labels("E", 10).assign(dx=["mel", "nv"] * 5), images
+    labels = make_labels("E", 10).assign(dx=["mel", "nv"] * 5)
+    return make_labels("S", 10), labels, {"squares": images}
 
 
 def test_near_duplicates_of_the_study_are_counted_and_listed_with_the_studys_id_first(external):
-    study, labels, images = external
-    _, pairs, counts = audit_set(labels, images, study, **SETTINGS)
+    study, labels, photographs = external
+    _, pairs, counts = audit_set(labels, photographs, study, **SETTINGS)
     assert counts["n_near_duplicates_of_study"] == 3
     assert counts["n_classes"] == 2
     assert list(pairs) == COLUMNS
@@ -113,11 +118,11 @@ def test_near_duplicates_of_the_study_are_counted_and_listed_with_the_studys_id_
 
 
 def test_groups_and_counts_of_an_external_set_do_not_depend_on_the_study(external):
-    study, labels, images = external
-    groups, _, counts = audit_set(labels, images, study, **SETTINGS)
+    study, labels, photographs = external
+    groups, _, counts = audit_set(labels, photographs, study, **SETTINGS)
     own = {"E06": "E00", "E08": "E07"}
     assert groups["group"].tolist() == [own.get(lesion, lesion) for lesion in labels["lesion_id"]]
-    alone, _, counts_alone = audit_set(labels, images[10:], **SETTINGS)
+    alone, _, counts_alone = audit_set(labels, {"squares": photographs["squares"][10:]}, **SETTINGS)
     pd.testing.assert_frame_equal(groups, alone)
     assert counts == counts_alone | {"n_classes": 2, "n_near_duplicates_of_study": 3}
     assert (counts["n_images"], counts["n_groups"], counts["n_images_regrouped"]) == (10, 8, 4)
@@ -130,11 +135,13 @@ def test_a_photograph_is_counted_once_and_only_for_its_similarity_to_the_study(m
     # E01 to one at the threshold, E02 to none, E03 to E00 only; the study's are similar too.
     rows = [(0, 2, 0.99), (1, 2, 0.98), (0, 1, 0.97), (1, 3, 0.95), (1, 4, 0.94), (2, 5, 0.99)]
     pairs = pd.DataFrame(rows, columns=["row", "other_row", "similarity"])
-    own = pairs[pairs["row"] >= 2] - [2, 2, 0]
-    found = {6: pairs, 4: own.astype({"row": int, "other_row": int})}
-    monkeypatch.setattr(audit, "find_similar_pairs", lambda squares, **_: found[len(squares)])
-    settings = SETTINGS | {"similarity": 0.95}
-    groups, listed, counts = audit_set(labels, np.zeros((6, 32, 32, 3)), study, **settings)
+    pairs["near_duplicate"], pairs["matches"] = pairs["similarity"] >= 0.95, 0
+    own = pairs[pairs["row"] >= 2].copy()
+    own[["row", "other_row"]] -= 2
+    found = {6: pairs, 4: own}
+    monkeypatch.setattr(audit, "find_pairs", lambda squares, **_: found[len(squares)])
+    photographs = {"squares": np.zeros((6, 32, 32, 3))}
+    groups, listed, counts = audit_set(labels, photographs, study, **SETTINGS)
     names = ("n_images", "n_lesions", "n_classes", "n_near_duplicates_of_study")
     assert [counts[name] for name in names] == [4, 3, 2, 2]
     assert groups["group"].tolist() == ["L", "L", "M", "L"]
@@ -145,7 +152,7 @@ def test_a_photograph_is_counted_once_and_only_for_its_similarity_to_the_study(m
 def test_lesions_of_one_patient_are_not_counted_as_regrouped():
     labels = pd.DataFrame({"image_id": ["a", "b", "c"], "lesion_id": ["L1", "L2", "L3"]})
     labels["patient_id"] = ["P", "P", "Q"]
-    pairs = pd.DataFrame({"row": [0], "other_row": [1], "similarity": [0.5]})
-    groups = group_images(labels, pairs, similarity=0.9)
-    counts = count_near_duplicates(labels, pairs, groups, similarity=0.9)
+    pairs = pd.DataFrame({"row": [0], "other_row": [1], "near_duplicate": [False]})
+    groups = group_images(labels, pairs)
+    counts = count_near_duplicates(labels, pairs, groups)
     assert (counts["n_groups"], counts["n_images_regrouped"]) == (2, 0)

@@ -240,6 +240,7 @@ def test_a_score_on_validation_images_is_named_as_one():
         ("paper", "study", "val", False),
         ("paper", "isic2018", "test", False),
         ("recommended", "isic2018", "test", True),
+        ("ensemble", "isic2018", "test", True),
         ("recommended", "study", "test", False),
         ("demo", "study", "test", False),
     ],

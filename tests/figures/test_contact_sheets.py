@@ -14,7 +14,9 @@ from lesions.evaluation.images.choice import NO_TEST_IMAGES
 from lesions.figures.contact_sheets import contact_sheet, mistakes_sheet, near_duplicates_sheet
 
 NAMES = {dx: f"the disease {dx}" for dx in CODES}
-PAIR_COLUMNS = ["image_id", "other_image_id", "similarity", "near_duplicate", "dx", "other_dx"]
+PAIR_COLUMNS = [
+    *("image_id", "other_image_id", "similarity", "matches", "near_duplicate", "dx", "other_dx"),
+]
 MISTAKE_COLUMNS = ["image_id", "dx", "predicted", "probability"]
 
 
@@ -52,14 +54,20 @@ def test_a_class_with_fewer_photographs_leaves_blanks(n_images):
 
 
 def test_every_pair_has_its_ids_diagnoses_similarity_and_verdict():
-    rows = [(f"a{k}", f"b{k}", 0.995 - k / 1000, k < 2, "nv", "mel") for k in range(4)]
+    matches = [12, None, 3, None]
+    rows = [
+        (f"a{k}", f"b{k}", None if k == 2 else 0.995 - k / 1000, matches[k], k < 2, "nv", "mel")
+        for k in range(4)
+    ]
     images = [(np.zeros((6, 8, 3), np.uint8),) * 2] * 4
     sheet = near_duplicates_sheet(pd.DataFrame(rows, columns=PAIR_COLUMNS), images, note="Drawn.")
     assert sum(len(axes.images) for axes in sheet.axes) == 8
     lines = words(sheet).splitlines()
     assert {"a0 nv", "b0 mel", "a3 nv", "b3 mel", "Drawn."} <= set(lines)
-    assert "0.9950, near-duplicates" in lines
-    assert "0.9920, below the threshold" in lines
+    assert "12 matches, similarity 0.9950, near-duplicates" in lines
+    assert "similarity 0.9940, near-duplicates" in lines
+    assert "3 matches, below the threshold" in lines
+    assert "similarity 0.9920, below the threshold" in lines
 
 
 def test_a_sheet_without_pairs_says_so():

@@ -311,10 +311,10 @@ def test_moving_leaking_groups_to_train_gives_the_published_corrected_split(ham1
         {
             "row": row[confirmed["image_id"]].to_numpy(),
             "other_row": row[confirmed["other_image_id"]].to_numpy(),
-            "similarity": 1.0,
+            "near_duplicate": True,
         }
     )
-    groups = group_images(ham10000, pairs, similarity=1.0)
+    groups = group_images(ham10000, pairs)
     partitions = split(ham10000, groups, by="column", column="partition")
     partitions.loc[find_leaks(groups, partitions), "partition"] = "train"
     assert sizes(partitions) == {"train": 8215, "val": 573, "test": 1227}

@@ -16,7 +16,7 @@ import requests
 import yaml
 
 MODELS = ("cnn", "vgg16")
-SET_STAGES = ("ingest", "encode", "resize", "audit", "split")
+SET_STAGES = ("ingest", "encode", "resize", "embed", "audit", "split")
 MODEL_STAGES = ("train", "calibrate", "mistakes")
 MATRIX_STAGES = ("predict", "evaluate")
 
@@ -24,6 +24,7 @@ MATRIX_STAGES = ("predict", "evaluate")
 @pytest.fixture(scope="module")
 def reproduced(clone):
     """The clone after its first `dvc repro`, committed, with the stages that ran."""
+    clone.edit(lambda params: params["audit"].update(method="both"))
     ran = clone.repro()
     clone.commit("reproduced")
     return clone, ran

@@ -21,7 +21,7 @@ from lesions.datasets.synthetic.dataset import write_dataset
 
 MODEL_STAGES = ("train", "calibrate", "mistakes")
 MATRIX_STAGES = ("predict", "evaluate")
-SET_STAGES = ("ingest", "encode", "resize", "audit", "split")
+SET_STAGES = ("ingest", "encode", "resize", "embed", "audit", "split")
 GATHERERS = ["compare", "report", "card"]
 
 

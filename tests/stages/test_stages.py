@@ -17,6 +17,11 @@ from cloned import ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
+STAGES_BEFORE_TRAINING = (
+    *("ingest", "explore", "encode", "resize", "embed", "audit", "split", "balance"),
+)
+
+
 @pytest.fixture
 def run_until_balance(tmp_path, monkeypatch):
     """Run the stages up to `balance` in an empty folder, on `source`, with other settings."""
@@ -28,10 +33,11 @@ def run_until_balance(tmp_path, monkeypatch):
         study = params["sets"]["study"]
         study["source"] = {"kind": "folder", "path": str(source), "extra_images": "refuse"}
         study["split"] = split or study["split"]
+        params["audit"]["method"] = "pixels"  # TensorFlow's threads cannot be set twice
         for section, settings in changes.items():
             params[section].update(settings)
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-        for stage in ("ingest", "explore", "encode", "resize", "audit", "split", "balance"):
+        for stage in STAGES_BEFORE_TRAINING:
             command = STAGES[stage].get("do", STAGES[stage])["cmd"].replace("${key}", "study")
             words = shlex.split(command.replace("${item.source.path}", str(source)))
             monkeypatch.setattr(sys, "argv", words[2:])

@@ -35,9 +35,11 @@ class Resize(Section):
 
 
 class Audit(Section):
-    """Stage `audit`; similarity is a correlation."""
+    """Stages `embed` and `audit`; similarity is a correlation, matches are keypoints."""
 
+    method: Literal["pixels", "embedding", "both"]
     similarity: Annotated[float, Field(gt=0, le=1)]
+    min_matches: Annotated[int, Field(ge=3, le=300)]
     n_neighbors: Count
     search: Literal["exact", "approximate"]
 

@@ -1,19 +1,20 @@
 """The audit of a set: groups, the most similar pairs, and counts."""
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
-from lesions.duplicates.groups import DECIMALS, find_similar_pairs, group_images
+from lesions.duplicates.groups import group_images
+from lesions.duplicates.pairs import DECIMALS, find_pairs
+
+MEASURES = ["similarity", "matches"]
 
 
 def audit_set(
     labels: pd.DataFrame,
-    squares: np.ndarray,
+    photographs: Mapping[str, Sequence],
     study: pd.DataFrame | None = None,
-    *,
-    similarity: float,
-    n_neighbors: int,
-    search: str,
+    **settings: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float | None]]:
     """Find the near-duplicates within a set, and between an external set and the study.
 
@@ -21,15 +22,13 @@ def audit_set(
     ----------
     labels
         `image_id`, `lesion_id`, `dx` of the set.
-    squares
-        uint8 `(n_images, SIDE, SIDE, 3)`, RGB: central squares of the photographs of `study`, if
-        given, then of `labels`.
+    photographs
+        What `lesions.duplicates.pairs.find_pairs` compares, by name: `squares`, `embeddings` and
+        `keypoints`, or some of them; of the photographs of `study`, if given, then of `labels`.
     study
         The same columns for the study, if the set is an external one; no id occurs in both.
-    similarity
-        Pairs at or above it are near-duplicates.
-    n_neighbors, search
-        See `lesions.duplicates.groups.find_similar_pairs`.
+    settings
+        Other arguments of `find_pairs`.
 
     Returns
     -------
@@ -42,42 +41,37 @@ def audit_set(
         `n_classes`, and `n_near_duplicates_of_study`: its photographs that are near-duplicates of
         a photograph of the study.
     """
-    settings = {"n_neighbors": n_neighbors, "search": search}
     n_study = 0 if study is None else len(study)
-    own = find_similar_pairs(squares[n_study:], **settings)
-    groups = group_images(labels, own, similarity=similarity)
-    counts = count_near_duplicates(labels, own, groups, similarity=similarity)
+    own = find_pairs(**{name: rows[n_study:] for name, rows in photographs.items()}, **settings)
+    groups = group_images(labels, own)
+    counts = count_near_duplicates(labels, own, groups)
     if study is None:
-        return groups, list_pairs(labels, own, similarity=similarity), counts
-    pairs = find_similar_pairs(squares, **settings)
+        return groups, list_pairs(labels, own), counts
+    pairs = find_pairs(**photographs, **settings)
     pairs = pairs[(pairs["row"] < n_study) & (pairs["other_row"] >= n_study)]
-    near = pairs[pairs["similarity"] >= similarity]
+    near = pairs[pairs["near_duplicate"]]
     counts["n_classes"] = int(labels["dx"].nunique())
     counts["n_near_duplicates_of_study"] = int(near["other_row"].nunique())
     images = pd.concat([table[["image_id", "lesion_id", "dx"]] for table in (study, labels)])
-    return groups, list_pairs(images, pairs, similarity=similarity), counts
+    return groups, list_pairs(images, pairs), counts
 
 
-def list_pairs(
-    labels: pd.DataFrame, pairs: pd.DataFrame, *, similarity: float, n_pairs: int = 100
-) -> pd.DataFrame:
-    """Return the most similar pairs of photographs of different lesions.
+def list_pairs(labels: pd.DataFrame, pairs: pd.DataFrame, *, n_pairs: int = 100) -> pd.DataFrame:
+    """Return the first pairs of photographs of different lesions, at most `n_pairs`.
 
     Returns
     -------
     DataFrame
-        `image_id`, `other_image_id`, `similarity`, `near_duplicate` (at or above `similarity`),
-        `dx`, `other_dx`; the most similar first, at most `n_pairs`.
+        `image_id`, `other_image_id`, `similarity`, `matches`, `near_duplicate`, `dx`, `other_dx`.
     """
     pairs = pairs[~_same_lesion(labels, pairs)].head(n_pairs).reset_index(drop=True)
     images = labels[["image_id", "dx"]].reset_index(drop=True)
     pairs = pairs.join(images, on="row").join(images.add_prefix("other_"), on="other_row")
-    pairs["near_duplicate"] = pairs["similarity"] >= similarity
-    return pairs[["image_id", "other_image_id", "similarity", "near_duplicate", "dx", "other_dx"]]
+    return pairs[["image_id", "other_image_id", *MEASURES, "near_duplicate", "dx", "other_dx"]]
 
 
 def count_near_duplicates(
-    labels: pd.DataFrame, pairs: pd.DataFrame, groups: pd.DataFrame, *, similarity: float
+    labels: pd.DataFrame, pairs: pd.DataFrame, groups: pd.DataFrame
 ) -> dict[str, float | None]:
     """Count images, lesions, groups and near-duplicates, and estimate the sensitivity.
 
@@ -91,7 +85,7 @@ def count_near_duplicates(
     """
     n_photographs = labels["lesion_id"].value_counts()
     n_within = int((n_photographs * (n_photographs - 1) // 2).sum())
-    same = _same_lesion(labels, pairs[pairs["similarity"] >= similarity])
+    same = _same_lesion(labels, pairs[pairs["near_duplicate"]])
     unit = "patient_id" if "patient_id" in labels else "lesion_id"
     units_of_group = labels.groupby(groups["group"].to_numpy())[unit].transform("nunique")
     return {

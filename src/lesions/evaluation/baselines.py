@@ -6,7 +6,10 @@ also one of `models` in params.yaml is listed beside it, any other at the end of
 
 from lesions.evaluation.metrics import AVERAGED_MEASURES
 
-SETS = {"recommended": "isic2018"}  # profile to the set it is tested on, if not the study
+SETS = {
+    "recommended": "isic2018",
+    "ensemble": "isic2018",
+}  # profile to the set it is tested on, if not the study
 _BENCHMARK = ("n_images", "roc_auc_macro", "accuracy")  # ROC AUC is one-versus-rest
 
 
@@ -80,3 +83,4 @@ PUBLISHED = {
         },
     ),
 }
+PUBLISHED["ensemble"] = PUBLISHED["recommended"]

@@ -84,8 +84,8 @@ def near_duplicates_sheet(
     Parameters
     ----------
     pairs : DataFrame
-        `image_id`, `other_image_id`, `similarity`, `near_duplicate`, `dx`, `other_dx`. If it is
-        empty, the sheet says so.
+        `image_id`, `other_image_id`, `similarity`, `matches`, `near_duplicate`, `dx`,
+        `other_dx`. If it is empty, the sheet says so.
     photographs : sequence of pairs of uint8 array, shape (height, width, 3)
         RGB images of each pair.
     note : str
@@ -108,7 +108,9 @@ def near_duplicates_sheet(
             cell.imshow(image)
             cell.set_title(f"{pair[f'{end}image_id']} {pair[f'{end}dx']}", fontsize=7, pad=3)
         verdict = "near-duplicates" if pair["near_duplicate"] else "below the threshold"
-        text = f"{pair['similarity']:.4f}, {verdict}"
+        measures = {"matches": "{:.0f} matches", "similarity": "similarity {:.4f}"}
+        known = [text.format(pair[name]) for name, text in measures.items() if pd.notna(pair[name])]
+        text = ", ".join([*known, verdict])
         cells[0].text(0, -0.06, text, transform=cells[0].transAxes, fontsize=7, va="top")
     figure.text(0.01, 0.1 * inch, note, **SMALL_PRINT)
     return figure

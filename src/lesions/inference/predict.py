@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from lesions.inference.views import views
 from lesions.networks.backend import keras
@@ -57,16 +58,33 @@ def predict_images(
     ValueError
         If there are not as many rows of metadata, or values in a row, as are needed.
     """
+    options = {"rows": rows, "metadata": metadata, "tta": tta, "batch_size": batch_size}
+    probabilities = mean_over_views(network, images, **options)
+    return pd.DataFrame(probabilities, columns=probability_columns(codes))
+
+
+def mean_over_views(
+    network: keras.Model,
+    images: np.ndarray,
+    *,
+    rows: np.ndarray | None = None,
+    metadata: np.ndarray | None = None,
+    tta: str = "none",
+    batch_size: int = 128,
+) -> np.ndarray:
+    """Return the network's outputs for each image, the mean over its views.
+
+    The arguments are those of `predict_images`; the result is float64 `(n_rows, n_outputs)`.
+    """
     rows = np.arange(len(images)) if rows is None else rows
     metadata = _check_metadata(network, metadata, len(rows))
     batch_size = min(batch_size, rows_at_once(network))
-    batches = []
-    for start in range(0, len(rows), batch_size):
+    outputs = np.empty((len(rows), *network.output_shape[1:]))
+    for start in tqdm(range(0, len(rows), batch_size), desc="predict", unit="batch", disable=None):
         batch = slice(start, start + batch_size)
         pixels = images[rows[batch]].astype(np.float32)
-        batches.append(_predict_views(network, pixels, metadata[batch], tta))
-    probabilities = np.concatenate(batches) if batches else np.empty((0, len(codes)))
-    return pd.DataFrame(probabilities, columns=probability_columns(codes))
+        outputs[batch] = _predict_views(network, pixels, metadata[batch], tta)
+    return outputs
 
 
 def _check_metadata(network, metadata, n_images):

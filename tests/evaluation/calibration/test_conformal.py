@@ -11,6 +11,7 @@ from lesions.evaluation.calibration.conformal import (
     describe_thresholds,
     fit_thresholds,
     is_covered,
+    pooled_coverage_range,
     prediction_sets,
 )
 
@@ -169,6 +170,28 @@ def test_the_coverage_is_in_the_range_for_90_percent_of_calibration_samples():
     # 4 / 41, below. So the 37th of 40 is the threshold: Beta(37, 4), whose mean is 37 / 41.
     assert np.mean(found) == pytest.approx(37 / 41, abs=0.01)
     assert coverage_range(9, coverage=0.9) == (1.0, 1.0)
+
+
+def test_the_pooled_coverage_of_valid_sets_is_in_its_interval():
+    # Scores are uniform. Five folds of 20 calibration images, one of 8, which excludes nothing.
+    rng = np.random.default_rng(9)
+    n_calibration, n_images = [20, 20, 20, 20, 20, 8], [30, 10, 25, 30, 1, 40]
+    options = {"coverage": 0.9, "confidence": 0.9}
+    low, high = pooled_coverage_range(n_calibration, n_images, **options)
+    inside = 0
+    for _ in range(1000):
+        # The 19th of 20: with 3 scores as large, the p-value is 3 / 21, with 2 it is below 0.1.
+        thresholds = [np.sort(rng.random(n))[18] if n == 20 else 1 for n in n_calibration]
+        n_covered = [np.sum(rng.random(n) <= t) for n, t in zip(n_images, thresholds, strict=True)]
+        inside += low <= sum(n_covered) / sum(n_images) <= high
+    assert inside >= binom.ppf(5e-5, 1000, 0.9)
+    assert inside <= binom.ppf(1 - 5e-5, 1000, 0.95)  # counts are whole numbers: a little more
+    assert pooled_coverage_range([8], [40], **options) == (1.0, 1.0)
+
+
+def test_the_interval_of_one_fold_is_that_of_the_beta_binomial():
+    low, high = pooled_coverage_range([40], [100_000], coverage=0.9, confidence=0.9)
+    assert (low, high) == pytest.approx(coverage_range(40, coverage=0.9), abs=1e-3)
 
 
 def test_bad_input_is_refused():

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from crepes import ConformalClassifier
-from scipy.stats import beta
+from scipy.stats import beta, betabinom
 
 from lesions.evaluation.predictions import check_predictions
 
@@ -90,12 +90,46 @@ def coverage_range(n_images: int, *, coverage: float) -> tuple[float, float]:
     images that is covered has the Beta distribution with parameters k and n + 1 - k, if the
     threshold is the k-th smallest of n distinct scores (Vovk, ACML 2012, proposition 2a).
     """
-    n_missed = int(np.ceil(np.round((1 - coverage) * (n_images + 1), DECIMALS)))
-    rank = n_images + 2 - n_missed  # crepes includes a p-value that equals 1 - coverage
+    rank = _find_rank(n_images, coverage)
     if rank > n_images:
         return 1.0, 1.0
     low, high = beta.ppf([0.05, 0.95], rank, n_images + 1 - rank)
     return float(low), float(high)
+
+
+def pooled_coverage_range(
+    n_calibration: Sequence[int], n_images: Sequence[int], *, coverage: float, confidence: float
+) -> tuple[float, float]:
+    """Return the interval of the coverage of several folds' images together, if the sets are valid.
+
+    Of n new images, the number that is covered has a beta-binomial distribution: its probability is
+    that of `coverage_range`. Folds are taken as independent, and so are the images of a lesion; the
+    interval is too narrow where they are not.
+
+    Parameters
+    ----------
+    n_calibration, n_images
+        Calibration images and scored images of each fold.
+    confidence
+        Lowest probability of the interval.
+    """
+    probabilities = np.ones(1)  # of 0, 1, … images that are covered
+    for n_fitted, n_scored in zip(n_calibration, n_images, strict=True):
+        rank = _find_rank(n_fitted, coverage)
+        counts = np.arange(n_scored + 1)
+        of_fold = (counts == n_scored).astype(float)
+        if rank <= n_fitted:
+            of_fold = betabinom.pmf(counts, n_scored, rank, n_fitted + 1 - rank)
+        probabilities = np.convolve(probabilities, of_fold)
+    tail = (1 - confidence) / 2
+    low, high = np.searchsorted(np.cumsum(probabilities), [tail, 1 - tail]) / sum(n_images)
+    return float(low), float(high)
+
+
+def _find_rank(n_images: int, coverage: float) -> int:
+    """Return k if the threshold of n images is the k-th smallest score; above n: there is none."""
+    n_missed = int(np.ceil(np.round((1 - coverage) * (n_images + 1), DECIMALS)))
+    return n_images + 2 - n_missed  # crepes includes a p-value that equals 1 - coverage
 
 
 def describe_thresholds(conformal: Mapping) -> str:
