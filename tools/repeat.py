@@ -14,13 +14,9 @@ from dvc.utils.serialize import modify_yaml
 from experiments import PARAMS, dvc, experiments, restored, run_experiment
 
 from lesions.config import Params
-from lesions.evaluation.calibration.calibrate import apply_calibration
-from lesions.evaluation.calibration.conformal import (
-    is_covered,
-    pooled_coverage_range,
-    prediction_sets,
-)
+from lesions.evaluation.calibration.conformal import is_covered, pooled_coverage_range
 from lesions.pipeline.files import read_json, read_table
+from lesions.probabilities import apply_calibration, prediction_sets
 from lesions.taxonomy import probability_columns
 
 EVALUATION = Path("evaluation")
@@ -120,7 +116,10 @@ def pool_coverage(covered: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def describe_spread(scores: pd.Series) -> str:
-    """Return mean ± standard deviation (lowest–highest)."""
+    """Return mean ± standard deviation (lowest–highest); a dash if a run has no such score."""
+    if scores.isna().any():
+        return f"– (in {scores.notna().sum()} of {len(scores)} runs)"
+    scores = scores + 0.0  # no negative zero
     return f"{scores.mean():.3f} ± {scores.std():.3f} ({scores.min():.3f}–{scores.max():.3f})"
 
 
