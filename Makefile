@@ -16,7 +16,7 @@ export PYTHONUTF8 := 1
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help git setup repro check repeat ablation report test test-faults bench lint format docs readme record size clean
+.PHONY: help git setup repro check repeat ablation report test test-faults bench lint format docs readme record release size clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -40,7 +40,7 @@ $(STAMP): requirements.txt constraints.txt | git
 	@echo "Installing into .venv; it takes some minutes and 3 GB"
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	$(BIN)/pip install --quiet --requirement requirements.txt --editable . --constraint constraints.txt
 	$(BIN)/python tools/plots_page.py
 	touch $@
 
@@ -103,6 +103,9 @@ readme: $(STAMP)  ## Fill the README's and docs' tables and graph from what they
 
 record: $(STAMP)  ## Copy settings and results to results/NAME, which the README quotes
 	@$(BIN)/python tools/profiles.py record "$(NAME)"
+
+release: $(STAMP)  ## Put the exported model NAME into the package, with its card
+	@$(BIN)/python tools/release.py "$(NAME)"
 
 size:  ## Count the lines of the pipeline, the README and the code
 	@wc -l dvc.yaml README.md

@@ -22,6 +22,7 @@ BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiv
 MAX_COUNT = 2**31  # of what TensorFlow takes
 # Sections whose keys are the user's names, and what one is called.
 NAMED = {"sets": "set", "backbones": "backbone", "models": "model", "ensembles": "ensemble"}
+NAMED |= {"exports": "exported model"}
 # What stands for the generated text where a page is read without `make docs`.
 MARKER = re.compile(r"^<!-- (settings|stages|verbs|contributing) -->\n_.*_$", re.MULTILINE)
 # Where the comment in params.yaml, or its absence, is too short for a reference.
@@ -54,6 +55,9 @@ MEANINGS = {
     "models.<name>.inputs": "file or folder in `data/sets/study/`; `raw`: the photographs",
     "models.<name>.metadata": "of the lesion, read beside its image; none, unless they are listed",
     "models.<name>.network": "its name in `keras.applications`",
+    "exports.<name>.weights": "how they are stored in the ONNX file",
+    "exports.<name>.false_alarms": "share of validation images that count as unlike the training "
+    "images; sets the threshold",
     "models.<name>.version": "EfficientNet-Lite0, 1 or 2",
     "models.<name>.weights": "`imagenet`, `random` or the path of a file",
     "models.<name>.weights_sha256": "SHA-256 of the weights file; stands for its content",

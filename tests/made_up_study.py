@@ -99,6 +99,7 @@ def make_settings(models=NETWORKS, external=(), partition="test"):
             for model in models
             if model not in NETWORKS
         },
+        "exports": {},
         "predict": {"tta": "none"},
         "calibrate": {"method": "temperature", "partition": "cal", "coverage": 0.9}
         | {"decision": "plain"},

@@ -16,6 +16,7 @@ from cloned import ROOT
 
 from lesions.config import parse_params
 from lesions.config.types import Section
+from lesions.datasets.synthetic.dataset import write_dataset
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,6 +26,9 @@ EXPERIMENT = "dvc exp run -S models.cnn.epochs=3"
 EXP_SHOW = (
     "dvc exp show --only-changed --drop "
     "'Created|data|evaluation|models/|plots|predictions|.*:(f1|auc|ece)'"
+)
+PREDICT = (
+    ".venv/bin/lesions predict data/sets/study/raw/HAM10000_images_part_1/DEMO_000001[0-2].jpg"
 )
 # Run in a clone after the pipeline, in this order.
 RUN = (
@@ -66,6 +70,14 @@ HELP = {
     "source .venv/bin/activate": "the tests run in this environment",
     "source .venv/bin/activate && pre-commit install": "would write into Git's hooks",
     ".venv/bin/pip install dvc-s3": "needs a network",
+    PREDICT: "a test of its own compares what it prints",
+    "pip install .": "tests/test_release.py does so in a new environment",
+    "pip install '.[train]'": "what `make setup` installs",
+    "lesions predict photo.jpg": "tests/app/test_predict.py",
+    "lesions explain photo.jpg --out pictures": "tests/app/test_explain.py",
+    "lesions evaluate my_photographs --map naevus=nv --exclude scar": "tests/app/test_evaluate.py",
+    "dvc artifacts get /path/to/lesions.git efficientnet-lite0": "tests/test_release.py",
+    "dvc get /path/to/lesions.git src/lesions/released/efficientnet_lite0.onnx": "the same",
     "dask scheduler": "runs until it is stopped; tests/pipeline/test_parallel.py starts one",
     "dask worker tcp://host:8786 --nthreads 1": "needs a second machine",
 }
@@ -153,10 +165,36 @@ def run_in_bash(clone, command):
 
 @pytest.mark.slow
 def test_a_program_predicts_with_a_model_as_the_page_says(reproduced):
-    ((_, program),) = blocks("python")[-1:]
-    assert "load_network" in program
-    printed = reproduced.run(sys.executable, "-c", program)
-    assert re.search(r"p_akiec +p_bcc +p_bkl +p_df +p_mel +p_nv +p_vasc", printed)
+    exported, trained = (
+        reproduced.run(sys.executable, "-c", program)
+        for page, program in blocks("python")
+        if page.name == "use-a-model.md"
+    )
+    assert "['akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc'] [[" in exported
+    assert re.search(r"p_akiec +p_bcc +p_bkl +p_df +p_mel +p_nv +p_vasc", trained)
+
+
+@pytest.mark.slow
+def test_lesions_predict_prints_what_the_readme_shows(tmp_path):
+    """Probabilities within some hundredths: their last digits depend on the CPU."""
+    source = PARAMS["sets"]["study"]["source"]
+    raw = tmp_path / "data/sets/study/raw"
+    write_dataset(raw, n_images=source["n_images"], seed=source["seed"])
+    done = subprocess.run(
+        ["bash", "-c", PREDICT.replace(".venv/bin/lesions", f"{sys.executable} -m lesions.app")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    shown = [
+        text for page, text in blocks("console") if page.name == "README.md" and "set: " in text
+    ]
+    numbers = re.compile(r"\d\.\d\d")
+    assert numbers.sub("#", done.stdout) == numbers.sub("#", shown[0])
+    pairs = zip(numbers.findall(done.stdout), numbers.findall(shown[0]), strict=True)
+    assert all(abs(float(printed) - float(expected)) < 0.03 for printed, expected in pairs)
 
 
 @pytest.mark.slow

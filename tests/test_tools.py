@@ -411,6 +411,7 @@ def table():
         {"models__cnn__patience": 3},
         {"calibrate__partition": "val"},
         {"ensembles": {"mean": {"models": ["cnn", "vgg16"], "weights": "validation"}}},
+        {"exports": {"cnn": {"weights": "float16", "false_alarms": 0.02}}},
     ],
     ids=str,
 )

@@ -19,12 +19,12 @@ from scipy.stats import t
 
 from lesions.config import Params
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
-from lesions.evaluation.calibration.calibrate import apply_calibration
-from lesions.evaluation.calibration.decision import decide, measure_decision
+from lesions.evaluation.calibration.decision import measure_decision
 from lesions.evaluation.images.choice import select_images
 from lesions.evaluation.intervals import measure_resamples, measures_without_interval
 from lesions.evaluation.paired import paired_differences
 from lesions.pipeline.files import read_json, read_table
+from lesions.probabilities import apply_calibration, decide
 from lesions.taxonomy import keep_adjusted, probability_columns
 
 MEASURES = {
@@ -191,7 +191,10 @@ def to_markdown(table: pd.DataFrame, params: Params) -> str:
         line = {"change": change or "base", "runs": rows["n_runs"].iloc[0]}
         for row in rows.to_dict("records"):
             if change:
-                interval = f"({row['low']:+.3f} to {row['high']:+.3f})"
+                known = pd.notna(row["low"])
+                interval = (
+                    f"({row['low']:+.3f} to {row['high']:+.3f})" if known else "(no interval)"
+                )
                 text = f"{row['difference']:+.3f}"
                 text = f"{f'**{text}**' if row['real'] else text} {interval}"
             else:

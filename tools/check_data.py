@@ -21,7 +21,7 @@ from lesions.networks.weights.packages import read_package
 from lesions.sampling.split import partition_images
 
 # What stages, DVC and Git write.
-WRITTEN = ("data/sets", "models", "predictions", "evaluation", "metrics", "plots")
+WRITTEN = ("data/sets", "models", "predictions", "evaluation", "exports", "metrics", "plots")
 WRITTEN += ("MODEL_CARD.md", ".checkpoints", ".dvc", ".git")
 IGNORED_BY_DVC = (".dvc", ".git", ".hg")  # in its repository
 
@@ -139,12 +139,13 @@ def refuse_missing_rows(metadata: pd.DataFrame, params: Params, *, column: str |
     calibrate = params.calibrate
     needed |= (calibrate.method, calibrate.partition) == ("temperature", "val")
     needed |= any(ensemble.weights == "validation" for ensemble in params.ensembles.values())
+    needed |= bool(params.exports)
     if column is not None and needed and "val" not in set(metadata[column]):
         raise ValueError(
             f"sets.study.split.column: no row of {column!r} is val, and validation images are "
             "needed; add such rows, or set evaluate.partition: test, calibrate.method: none, "
-            "calibrate.decision: plain, patience: null of every model, and weights: equal of "
-            "every ensemble"
+            "calibrate.decision: plain, exports: {}, patience: null of every model, and weights: "
+            "equal of every ensemble"
         )
     for name, model in params.models.items():
         try:

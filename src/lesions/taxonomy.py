@@ -1,8 +1,12 @@
 """What packages share: names of partitions and columns, and which evaluations have scores."""
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd  # not at run time: prediction needs no tables
 
 PARTITIONS = ("train", "val", "cal", "test")
 PARTITION_NAMES = {"train": "training", "val": "validation", "cal": "calibration", "test": "test"}

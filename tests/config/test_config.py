@@ -48,7 +48,14 @@ def sections(section, keys=()):
 NAMES = ("classes", "names")  # one for each code; tests/config/test_classes.py
 LEAVES = [keys for keys in leaves(COMMITTED) if keys[:2] != NAMES]
 SECTIONS = list(sections(COMMITTED))
-NAMED = {NAMES, ("sets",), ("backbones",), ("models",), ("ensembles",)}  # whose keys are names
+NAMED = {
+    NAMES,
+    ("sets",),
+    ("backbones",),
+    ("models",),
+    ("ensembles",),
+    ("exports",),
+}  # whose keys are names
 
 
 @pytest.fixture
@@ -1029,3 +1036,20 @@ def test_settings_that_have_their_default_are_not_shown():
     assert "augment" not in shown["models"]["cnn"]
     assert shown["models"]["cnn"]["epochs"] == COMMITTED["models"]["cnn"]["epochs"]
     assert shown["models"]["efficientnet_lite0"]["augment"] == "dermatoscopy"
+
+
+def test_an_export_of_an_unknown_model_is_refused(refuse):
+    entry = {"weights": "float16", "false_alarms": 0.02}
+    message = refuse(lambda params: params["exports"].update(nosuch=entry))
+    assert "exports.nosuch: there is no model nosuch; models has cnn, " in message
+
+
+def test_an_export_needs_validation_images(refuse):
+    def change(params):
+        params["exports"]["cnn"] = {"weights": "float16", "false_alarms": 0.02}
+        params["sets"]["study"]["split"]["val_size"] = 0
+        for model in params["models"].values():
+            model["keep_epoch"] = "last"
+
+    message = refuse(change)
+    assert "exports: an exported model is compared with Keras on validation images" in message

@@ -7,7 +7,6 @@ from made_up import CODES, PROBABILITIES, point_measures
 
 from lesions.evaluation.baselines import PUBLISHED, published_scores
 from lesions.evaluation.bootstrap import BootstrapConfig
-from lesions.evaluation.calibration.temperature import apply_temperature
 from lesions.evaluation.comparison import (
     compare_models,
     compare_pairs,
@@ -17,6 +16,7 @@ from lesions.evaluation.comparison import (
     summarize,
 )
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
+from lesions.probabilities import apply_temperature
 from lesions.report.wording import to_markdown
 
 

@@ -12,12 +12,12 @@ from made_up import CODES, MALIGNANT, PROBABILITIES, make_predictions, point_mea
 
 from lesions.evaluation.calibration.conformal import fit_thresholds
 from lesions.evaluation.calibration.decision import PLAIN
-from lesions.evaluation.calibration.temperature import apply_temperature
 from lesions.evaluation.evaluate import evaluate, make_tables
 from lesions.evaluation.images.choice import NO_TEST_IMAGES, ONLY_TESTED_ON
 from lesions.evaluation.images.metadata import collect_images
 from lesions.evaluation.metrics import MEASURES
 from lesions.evaluation.screening import TASK_MEASURES
+from lesions.probabilities import apply_temperature
 
 NOT_CALIBRATED = {
     "calibrated": False, "reason": "not calibrated: no images", "temperature": None,

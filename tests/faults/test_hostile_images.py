@@ -14,6 +14,7 @@ import pytest
 from cloned import ROOT
 from PIL import Image
 
+from lesions.app.photographs import Source, find_sources, read_photographs
 from lesions.datasets.ham10000 import CODES, COLUMNS, IMAGE_FOLDERS, METADATA
 from lesions.datasets.ingest import ingest_folder
 from lesions.imaging.images import read_image, resize_images
@@ -273,6 +274,41 @@ def test_what_is_a_jpeg_is_read_as_one_sees_it(study, capfd, content, pixels, de
     capfd.readouterr()
 
 
+UPLOAD = {"pixels": 8, "interpolation": "area", "crop": "none", "decode": "full"}
+
+
+def upload(path):
+    """Return what `lesions predict` reads of a file."""
+    [[photograph]] = read_photographs([Source(str(path), path)], UPLOAD)
+    return photograph
+
+
+@pytest.mark.parametrize("content", [content for content, _ in REFUSED.values()], ids=REFUSED)
+def test_lesions_predict_refuses_it_by_name_or_reads_it_as_its_format(tmp_path, content):
+    path = tmp_path / "ISIC_1.jpg"
+    path.write_bytes(content)
+    found = upload(path)
+    if found.error:
+        assert found.image is None
+        assert str(path) in found.error
+    else:  # a whole image of another format, under a JPEG's name
+        assert not content.startswith(b"\xff\xd8")
+        pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+        expected = cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA)
+        assert np.abs(found.image.astype(float) - expected).mean() < 2
+
+
+@pytest.mark.parametrize(("content", "pixels"), READ.values(), ids=READ)
+def test_lesions_predict_reads_what_the_stages_read(tmp_path, content, pixels):
+    path = tmp_path / "ISIC_1.jpg"
+    path.write_bytes(content)
+    out = np.zeros((1, 8, 8, 3), np.uint8)
+    resize_images([path], out, **UPLOAD)
+    found = upload(path)
+    assert not found.error
+    np.testing.assert_array_equal(found.image, out[0])
+
+
 NAMES = {
     "a blank": "my photograph.jpg",
     "many blanks": "a   b   c.jpg",
@@ -299,6 +335,13 @@ NAMES = {
     "a name of MS-DOS": "CON.jpg",
     "a right-to-left mark": "a\u202egpj.b.jpg",
 }
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_lesions_predict_reads_a_photograph_of_any_name(tmp_path, name):
+    (tmp_path / name).write_bytes(WHOLE)
+    [source] = find_sources([str(tmp_path / name)])
+    assert upload(source.path).image is not None
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)

@@ -56,6 +56,7 @@ GOOD["backbones"]["lite"] |= load_yaml(PRETRAINED)
 for name, entry in load_yaml(OTHER_MODELS).items():
     GOOD["models"][name] = entry | LEARNING | {"keep_epoch": "last"}
 GOOD["models"]["tuned"] |= load_yaml(PRETRAINED)
+GOOD["exports"] = {"cnn": {"weights": "float16", "false_alarms": 0.02}}
 GOOD["ensembles"] = {"mean": {"models": ["cnn", "vgg16"], "weights": "equal"}}
 DEFAULTS = {
     name: field.get_default(call_default_factory=True)
@@ -196,6 +197,7 @@ def test_the_walk_reaches_every_setting_of_params_yaml_and_every_class_of_the_sc
         "backbones",
         "models",
         "ensembles",
+        "exports",
     )  # the names of their entries are no settings
     n_settings = count(GOOD) - sum(len(GOOD[section]) for section in named)
     n_settings -= len(GOOD["classes"]["names"])

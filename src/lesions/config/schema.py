@@ -58,6 +58,13 @@ class Ensemble(Section):
     weights: Literal["equal", "validation"]
 
 
+class Export(Section):
+    """Stage `export`; false_alarms is a share of validation images."""
+
+    weights: Literal["float32", "float16", "int8"]
+    false_alarms: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Predict(Section):
     """Stage `predict`; tta is test-time augmentation, the mean over several views of an image."""
 
@@ -106,6 +113,7 @@ class Params(Section):
     backbones: dict[Name, Backbone]
     models: Annotated[dict[Name, Model], Field(min_length=1)]
     ensembles: dict[Name, Ensemble]
+    exports: dict[Name, Export]
     predict: Predict
     calibrate: Calibrate
     evaluate: Evaluate
@@ -116,7 +124,7 @@ class Params(Section):
         models = {name: m.model_dump(exclude_defaults=True) for name, m in self.models.items()}
         return self.model_dump() | {"models": models}
 
-    @field_validator("sets", "backbones", "models", "ensembles")
+    @field_validator("sets", "backbones", "models", "ensembles", "exports")
     @classmethod
     def _sort(cls, entries: dict) -> dict:
         return sort_names(entries)
@@ -174,6 +182,20 @@ class Params(Section):
                         f"ensembles.{name}.models: there is no model {model}; models has "
                         f"{', '.join(self.models)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _exports_are_of_models(self) -> Self:
+        for name in self.exports:
+            if name not in self.models:
+                raise ValueError(
+                    f"exports.{name}: there is no model {name}; models has {', '.join(self.models)}"
+                )
+        if self.exports and getattr(self.sets["study"].split, "val_size", None) == 0:
+            raise ValueError(
+                "exports: an exported model is compared with Keras on validation images, but "
+                "sets.study.split.val_size is 0; raise it, or set exports: {}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,11 +6,11 @@ from itertools import combinations
 import pandas as pd
 
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
-from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.images.choice import select_images
 from lesions.evaluation.intervals import measure_resamples, measures_without_interval
 from lesions.evaluation.metrics import MEASURES, SUMMARY_MEASURES
 from lesions.evaluation.paired import mcnemar, paired_differences
+from lesions.probabilities import apply_calibration
 from lesions.taxonomy import PARTITION_NAMES, class_codes, keep_adjusted, probability_columns
 
 COUNTS = ("n_images", "n_lesions")

@@ -10,7 +10,6 @@ import pandas as pd
 
 from lesions.evaluation import curves
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
-from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.calibration.decision import score_decision
 from lesions.evaluation.calibration.scores import score_calibration, score_prediction_sets
 from lesions.evaluation.images.choice import why_not_scored
@@ -23,6 +22,7 @@ from lesions.evaluation.intervals import score_images
 from lesions.evaluation.isic_submission import isic_columns, isic_submission
 from lesions.evaluation.screening import score_screening_tasks
 from lesions.evaluation.subgroups import score_leakage, score_subgroups
+from lesions.probabilities import apply_calibration
 from lesions.taxonomy import PARTITION_NAMES, class_codes, probability_columns
 
 

@@ -28,24 +28,35 @@ KEPT = 16 * 1024**2  # bytes, more than the pixels of most photographs
 
 
 def read_image(path: Path, *, at_least: int | None = None) -> np.ndarray:
-    """Return a photograph as uint8 RGB `(height, width, 3)`, upright by its EXIF orientation.
-
-    A JPEG is decoded at the scale that `find_scale` returns for `at_least`, if that is given.
+    """Return the photograph in a file, as `decode_photograph` does.
 
     Raises
     ------
     ValueError
         If the file cannot be decoded completely, or its header states more than `jpeg.MAX_PIXELS`.
     """
-    encoded = path.read_bytes()
+    return decode_photograph(path.read_bytes(), name=str(path), at_least=at_least)
+
+
+def decode_photograph(encoded: bytes, *, name: str, at_least: int | None = None) -> np.ndarray:
+    """Return a photograph as uint8 RGB `(height, width, 3)`, upright by its EXIF orientation.
+
+    A JPEG is decoded at the scale that `find_scale` returns for `at_least`, if that is given.
+    `name` is the file's, for messages.
+
+    Raises
+    ------
+    ValueError
+        As `read_image`.
+    """
     size = find_size(encoded)
     if fault := find_excess(size or find_stated_size(encoded)):
-        raise ValueError(f"{path} is too large to decode: {fault}; make it smaller")
+        raise ValueError(f"{name} is too large to decode: {fault}; make it smaller")
     scale = 1 if at_least is None else find_scale(size, at_least=at_least)
     image = decode_image(encoded, cv2.IMREAD_COLOR_RGB | SCALES[scale])
     if image is None:
         raise ValueError(
-            f"{path} is not a complete image: OpenCV cannot decode its {len(encoded)} bytes; fetch "
+            f"{name} is not a complete image: OpenCV cannot decode its {len(encoded)} bytes; fetch "
             "it again"
         )
     return image
@@ -67,6 +78,13 @@ def central_square(image: np.ndarray) -> np.ndarray:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return image[top : top + side, left : left + side]
+
+
+def resize_image(image: np.ndarray, *, pixels: int, interpolation: str, crop: str) -> np.ndarray:
+    """Return a photograph as uint8 RGB `(pixels, pixels, 3)`; arguments as of `resize_images`."""
+    if crop == "square":
+        image = central_square(image)
+    return cv2.resize(image, (pixels, pixels), interpolation=INTERPOLATIONS[interpolation])
 
 
 def resize_images(
@@ -107,13 +125,11 @@ def resize_images(
     ValueError
         If a file cannot be decoded completely; all of it is read at any scale.
     """
-    flag, at_least = INTERPOLATIONS[interpolation], {"full": None, "reduced": pixels}[decode]
+    at_least = {"full": None, "reduced": pixels}[decode]
+    settings = {"pixels": pixels, "interpolation": interpolation, "crop": crop}
 
     def fill(row: int) -> None:
-        image = read_image(paths[row], at_least=at_least)
-        if crop == "square":
-            image = central_square(image)
-        out[row] = cv2.resize(image, (pixels, pixels), interpolation=flag)
+        out[row] = resize_image(read_image(paths[row], at_least=at_least), **settings)
 
     _keep_memory()
     map_in_threads(fill, range(len(paths)), desc=desc)

@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
-
 VARIABLE = "LESIONS_WORKERS"
 CHUNK = 16  # items that a thread takes at a time
 
@@ -38,6 +36,7 @@ def map_in_threads(
     with `desc` None there is none.
     """
     import cv2  # changes LD_LIBRARY_PATH, which `lesions.pipeline.parallel` hands on to stages
+    from tqdm import tqdm  # takes as long to import as the command `lesions` to decode a photograph
 
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     hidden = True if desc is None else None  # None: shown on a terminal

@@ -7,10 +7,20 @@ read from the study's own files.
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+import yaml
 
 from lesions.report.values import in_prose, key_in_words
 from lesions.report.wording import render_template
+from lesions.taxonomy import keep_scored
 
+LICENCES = {"ham10000": "cc-by-nc-4.0", "synthetic": "apache-2.0", "other": "other"}
+# Headline measures, by the name of the metric on Hugging Face.
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "f1": "f1_macro",
+    "roc_auc": "roc_auc_macro",
+}
 # How HAM10000, the ISIC and PAD-UFES-20 call a diagnosis that was made by histopathology.
 HISTOPATHOLOGY = ("histo", "histopathology", "biopsied")
 
@@ -34,12 +44,56 @@ def render(template: str, inputs: Mapping, *, settings: Mapping) -> str:
         count_histopathology,
         describe_machines,
         describe_purposes,
+        front_matter,
         find_least_sensitive,
         find_undercovered,
         most_confused,
     ]
     # Markdown needs no escaping.
     return render_template(template, inputs, autoescape=False, filters=filters, settings=settings)
+
+
+def front_matter(details: Mapping[str, Mapping], *, name: str, data: str) -> str:
+    """Return the header that model hubs read, YAML between lines of dashes.
+
+    It is that of Hugging Face's model cards: `license`, `datasets`, `tags` and `model-index`.
+
+    Parameters
+    ----------
+    details : mapping
+        Model to set to `details.json`; those without scores are left out.
+    name : str
+        Of the study.
+    data : str
+        What the models were trained on, a key of `LICENCES`. A model of photographs that may not
+        be used commercially has their licence.
+    """
+    models = [
+        {
+            "name": f"{name}-{model}",
+            "results": [_describe_result(set_, row) for set_, row in keep_scored(sets).items()],
+        }
+        for model, sets in details.items()
+    ]
+    header = {
+        "license": LICENCES[data],
+        **({"datasets": ["ham10000"]} if data == "ham10000" else {}),
+        "tags": ["image-classification", "dermatoscopy", "not-a-medical-device"],
+        "library_name": "keras",
+        "model-index": models,
+    }
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=99)}---"
+
+
+def _describe_result(name, found):
+    return {
+        "task": {"type": "image-classification"},
+        "dataset": {"name": name, "type": name, "split": found.get("partition", "test")},
+        "metrics": [
+            {"type": kind, "value": found["headline"][measure]["value"]}
+            for kind, measure in METRICS.items()
+        ],
+    }
 
 
 def count_dx_types(labels: pd.DataFrame, codes: Sequence[str]) -> pd.DataFrame:

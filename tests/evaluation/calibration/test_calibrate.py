@@ -9,13 +9,13 @@ from cloned import ROOT
 from made_up import CODES, PROBABILITIES, draw_labels
 
 from lesions.evaluation.calibration.calibrate import (
-    apply_calibration,
     calibrate,
     collect_calibration_images,
     describe_calibration,
     split_in_half,
 )
-from lesions.evaluation.calibration.temperature import apply_temperature, fit_temperature
+from lesions.evaluation.calibration.temperature import fit_temperature
+from lesions.probabilities import apply_calibration, apply_temperature
 
 SETTINGS = {"method": "temperature", "partition": "cal", "coverage": 0.9, "seed": 42}
 

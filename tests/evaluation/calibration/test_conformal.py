@@ -12,8 +12,8 @@ from lesions.evaluation.calibration.conformal import (
     fit_thresholds,
     is_covered,
     pooled_coverage_range,
-    prediction_sets,
 )
+from lesions.probabilities import prediction_sets
 
 SHARES = (0.03, 0.05, 0.11, 0.02, 0.11, 0.66, 0.02)  # about HAM10000's
 

@@ -8,10 +8,10 @@ from lesions.evaluation.calibration.decision import (
     EXPONENTS,
     PLAIN,
     choose_exponent,
-    decide,
     fit_decision,
     score_decision,
 )
+from lesions.probabilities import decide
 
 CODES = ("mel", "nv")
 PRIORS = np.array([0.2, 0.8])

@@ -4,9 +4,9 @@ from made_up import CODES, make_predictions, point_measures
 from sklearn.metrics import log_loss
 
 from lesions.evaluation.bootstrap import BootstrapConfig, draw_weights
-from lesions.evaluation.calibration.conformal import fit_thresholds, prediction_sets
+from lesions.evaluation.calibration.conformal import fit_thresholds
 from lesions.evaluation.calibration.scores import score_calibration, score_prediction_sets
-from lesions.evaluation.calibration.temperature import apply_temperature
+from lesions.probabilities import apply_temperature, prediction_sets
 
 CONFIG = BootstrapConfig(n_resamples=100, confidence=0.9, calibration_bins=10, seed=1)
 

@@ -3,11 +3,8 @@ import pytest
 from made_up import draw_labels
 from sklearn.metrics import log_loss
 
-from lesions.evaluation.calibration.temperature import (
-    apply_temperature,
-    fit_temperature,
-    log_losses,
-)
+from lesions.evaluation.calibration.temperature import fit_temperature, log_losses
+from lesions.probabilities import apply_temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])

@@ -12,12 +12,8 @@ import numpy as np
 import pandas as pd
 
 from lesions.evaluation.calibration.conformal import fit_thresholds
-from lesions.evaluation.calibration.temperature import (
-    DECIMALS,
-    apply_temperature,
-    fit_temperature,
-    log_losses,
-)
+from lesions.evaluation.calibration.temperature import DECIMALS, fit_temperature, log_losses
+from lesions.probabilities import apply_temperature
 from lesions.taxonomy import PARTITION_NAMES, class_codes, probability_columns
 
 MIN_IMAGES = 10  # in each half of the images of `cal`, or in `val`
@@ -124,13 +120,6 @@ def calibrate(
         if partition == "val"
         else fit_thresholds(labels[~first], tempered[~first], codes=codes, coverage=coverage),
     }
-
-
-def apply_calibration(probabilities: np.ndarray, calibration: Mapping) -> np.ndarray:
-    """Return the probabilities that a user gets, scaled if there is a temperature."""
-    if calibration["temperature"] is None:
-        return np.array(probabilities, dtype=float)
-    return apply_temperature(probabilities, calibration["temperature"])
 
 
 def describe_calibration(calibration: Mapping) -> str:

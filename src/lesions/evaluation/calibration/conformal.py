@@ -20,7 +20,6 @@ from scipy.stats import beta, betabinom
 from lesions.evaluation.predictions import check_predictions
 
 DECIMALS = 9  # of a threshold
-TOLERANCE = 1e-9  # of a comparison with a threshold; covers its rounding and the CPU's last bits
 IMPOSSIBLE_SCORE = 2.0  # above 1, the largest score of an image
 
 
@@ -61,20 +60,6 @@ def fit_thresholds(
             }
             for label, dx in enumerate(codes)
         },
-    }
-
-
-def prediction_sets(probabilities: np.ndarray, conformal: Mapping) -> dict[str, np.ndarray]:
-    """Return the `marginal` and the `class_conditional` prediction sets of images.
-
-    Both are bool `(n_images, n_classes)`. `conformal` is the result of `fit_thresholds` for
-    probabilities with the same calibration. A set is empty if no diagnosis is probable enough.
-    """
-    scores = 1 - np.asarray(probabilities, dtype=float)
-    by_class = np.array([row["threshold"] for row in conformal["classes"].values()])
-    return {
-        "marginal": scores <= conformal["threshold"] + TOLERANCE,
-        "class_conditional": scores <= by_class + TOLERANCE,
     }
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from lesions.evaluation.bootstrap import BootstrapConfig, estimate_all, evaluate_resamples
-from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.intervals import MIN_UNITS, NO_INTERVAL, measures_without_interval
 from lesions.evaluation.metrics import class_measures, confusion_matrices, overall_measures
+from lesions.probabilities import apply_calibration, decide
 from lesions.taxonomy import class_codes, probability_columns
 
 PLAIN = {"rule": "plain", "exponent": 0.0}
@@ -95,11 +95,6 @@ def choose_exponent(
         measured = _measure(labels, predicted, np.ones((len(labels), 1)), len(priors))
         scores[exponent] = round(float(measured["balanced_accuracy"][0]), 12)
     return max(scores, key=scores.get), scores
-
-
-def decide(probabilities: np.ndarray, priors: np.ndarray, *, exponent: float) -> np.ndarray:
-    """Return the predicted class of each image; the first if several have the largest value."""
-    return (probabilities / priors**exponent).argmax(axis=1)
 
 
 def measure_decision(

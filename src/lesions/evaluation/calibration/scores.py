@@ -5,14 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lesions.evaluation.bootstrap import BootstrapConfig, estimate_all, evaluate_resamples
-from lesions.evaluation.calibration.calibrate import apply_calibration, describe_calibration
-from lesions.evaluation.calibration.conformal import (
-    describe_thresholds,
-    is_covered,
-    prediction_sets,
-)
+from lesions.evaluation.calibration.calibrate import describe_calibration
+from lesions.evaluation.calibration.conformal import describe_thresholds, is_covered
 from lesions.evaluation.calibration.temperature import log_losses
 from lesions.evaluation.metrics import brier_scores, calibration_errors, weighted_means
+from lesions.probabilities import apply_calibration, prediction_sets
 
 
 def score_calibration(

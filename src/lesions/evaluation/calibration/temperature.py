@@ -9,22 +9,12 @@ the network's own by a constant in each row, which softmax removes.
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
 from lesions.evaluation.predictions import check_predictions
+from lesions.probabilities import MIN_PROBABILITY, apply_temperature
 
-MIN_PROBABILITY = 1e-7  # replaces the zeros of probabilities that were written with six decimals
 BOUNDS = (0.1, 10.0)  # of T
 DECIMALS = 6  # of T and of losses
-
-
-def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(log(p) / T), float64 `(n_images, n_classes)`, rows sum to 1.
-
-    A p below 1e-7 counts as 1e-7. T above 1 lowers the model's confidence, below 1 it raises it.
-    """
-    logits = np.log(np.maximum(np.asarray(probabilities, dtype=float), MIN_PROBABILITY))
-    return softmax(logits / temperature, axis=1)
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lesions.evaluation.calibration.calibrate import apply_calibration
 from lesions.evaluation.images.choice import select_images, why_not_scored
 from lesions.evaluation.predictions import check_predictions
+from lesions.probabilities import apply_calibration
 from lesions.taxonomy import PARTITION_NAMES, class_codes, probability_columns
 
 COLUMNS = ("image_id", "dx", "predicted", "probability")

@@ -1,0 +1,1 @@
+"""The command `lesions`: it predicts with a trained model, and needs neither Keras nor pandas."""

@@ -1,0 +1,89 @@
+"""`lesions predict`."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from lesions.app.formats import (
+    DISCLAIMER,
+    as_facts,
+    printable,
+    to_csv,
+    to_json,
+    to_text,
+    write_header,
+)
+from lesions.inference.exported import ExportedModel
+
+
+def predict(arguments: Sequence[str], path: Path, *, form: str, top: int) -> int:
+    """Print what a model says of photographs; return 1 if one of them cannot be read, else 0.
+
+    Parameters
+    ----------
+    arguments
+        Files, folders, patterns, `-`.
+    path
+        Of the model.
+    form
+        `text`, `csv` or `json`. In the text, errors are on stderr; else they are rows as well.
+    top
+        Number of classes in a line of text.
+    """
+    print(DISCLAIMER, file=sys.stderr)
+    model = ExportedModel(path)
+    if model.facts["calibration"]["temperature"] is None:
+        print(f"The probabilities of {model.facts['name']} are not calibrated.", file=sys.stderr)
+    # Loading takes half as long before OpenCV is imported as after it.
+    from lesions.app.photographs import find_sources, open_messages, read_photographs
+
+    sources = find_sources(arguments)
+    width = min(max((len(source.name) for source in sources), default=0), 60)
+    write = {
+        "text": lambda facts: to_text(facts, top=top, width=width),
+        "csv": lambda facts: to_csv(facts, model.codes),
+        "json": to_json,
+    }[form]
+    if form == "csv":
+        print(write_header(model.codes))
+    failed = False
+    with open_messages() as messages, _progress(len(sources), messages) as bar:
+        for batch in read_photographs(sources, model.facts["resize"]):
+            read = [photograph for photograph in batch if not photograph.error]
+            found = model.predict(np.stack([p.image for p in read])) if read else None
+            row = 0
+            for photograph in batch:
+                if photograph.error:
+                    failed = True
+                    bar.write(f"lesions: {printable(photograph.error)}", file=messages)
+                    if form != "text":
+                        print(write({"file": photograph.name, "error": photograph.error}))
+                    continue
+                print(write(as_facts(photograph.name, found, row, model.codes)))
+                row += 1
+            sys.stdout.flush()
+            bar.update(len(batch))
+    return int(failed)
+
+
+class _NoBar:
+    """In place of a progress bar, where stderr is no terminal; tqdm takes a while to import."""
+
+    write = staticmethod(print)
+
+    def update(self, n_images):
+        pass
+
+
+@contextmanager
+def _progress(n_images, messages):
+    if not messages.isatty():
+        yield _NoBar()
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n_images, desc="predict", unit="image", leave=False, file=messages) as bar:
+        yield bar
