@@ -57,8 +57,9 @@ repro: $(STAMP)  ## Run what params.yaml affects; PROFILE=paper takes it first, 
 check: $(STAMP)  ## Check params.yaml, or PROFILE=paper, and the folders that it names, in seconds
 	@$(BIN)/python tools/profiles.py check $(PROFILE)
 
-repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); print the spread
+repeat: $(STAMP)  ## Run the study SEEDS=5 times (repeat.by: fold: in so many folds); PROFILE=folds takes it first
 	@$(BIN)/python -m lesions.pipeline.locks
+	@$(BIN)/python tools/profiles.py use $(PROFILE)
 	@$(BIN)/python tools/repeat.py $(SEEDS)
 
 ablation: $(STAMP)  ## Hold each model against one with several seeds; PROFILE=ablation takes that first
