@@ -15,7 +15,7 @@ from side_by_side import summarize, time_call, write_results
 
 from lesions.config import read_params
 from lesions.evaluation.bootstrap import BootstrapConfig
-from lesions.export.artefact import describe, export_network, predict_raw, write_artefact
+from lesions.export.artefact import describe, export_network, write_artefact
 from lesions.export.parity import compare_with_keras
 from lesions.imaging.photographs import open_photographs
 from lesions.inference.exported import ExportedModel
@@ -67,7 +67,7 @@ def main():
             write_artefact(model, facts, path)
             models[weights] = ExportedModel(path, threads=params.threads)
             sizes[weights] = path.stat().st_size
-            raw, _ = predict_raw(models[weights], images, val)
+            raw, _ = models[weights].raw(images, val)
             columns = probability_columns(params.classes.codes)
             tables[weights] = pd.DataFrame(raw, columns=columns)
     known = {"partition": "val", "image_id": labels["image_id"], "label": labels["label"]}

@@ -13,7 +13,6 @@ from lesions.export.artefact import (
     choose_threshold,
     describe,
     export_network,
-    predict_raw,
     write_artefact,
 )
 from lesions.export.parity import compare_with_keras, largest_batch_difference
@@ -58,7 +57,7 @@ def main():
     # What is fitted on probabilities is fitted on the artefact's own; test images choose nothing.
     exported = ExportedModel(paths.artefact, threads=params.threads)
     held_out = partitions["partition"].isin(["val", "cal"]).to_numpy()
-    probabilities, distances = predict_raw(exported, images, np.flatnonzero(held_out))
+    probabilities, distances = exported.raw(images, np.flatnonzero(held_out))
     table = partitions[held_out].assign(label=labels.loc[held_out, "label"])
     table[probability_columns(params.classes.codes)] = probabilities.round(6)
     fitted = params.calibrate.model_dump(exclude={"decision"})

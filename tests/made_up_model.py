@@ -7,6 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from lesions.inference.exported import ExportedModel
+
 CODES = ("red", "green", "blue")
 PIXELS = 16
 THRESHOLDS = {"red": 0.9, "green": 0.7, "blue": 0.1}
@@ -77,3 +79,8 @@ def write_model(path: Path, **changes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
     return path
+
+
+def load_model(folder: Path, **changes) -> ExportedModel:
+    """Write the model to a folder, and load it."""
+    return ExportedModel(write_model(folder / "model.onnx", **changes), threads=1)

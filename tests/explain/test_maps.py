@@ -1,17 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
-from made_up_model import PIXELS, write_model
+from made_up_model import PIXELS, load_model
 
 from lesions.explain.maps import class_maps, evidence, overlay
-from lesions.inference.exported import ExportedModel
 
 
 @pytest.fixture
 def model(tmp_path):
-    def load(**changes):
-        return ExportedModel(write_model(tmp_path / "model.onnx", **changes), threads=1)
-
-    return load
+    return partial(load_model, tmp_path)
 
 
 def photographs():

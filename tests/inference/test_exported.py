@@ -1,9 +1,10 @@
 import json
+from functools import partial
 
 import numpy as np
 import onnx
 import pytest
-from made_up_model import CODES, CONFORMAL, FACTS, PIXELS, write_model
+from made_up_model import CODES, CONFORMAL, FACTS, PIXELS, load_model, write_model
 
 from lesions.inference.exported import ExportedModel
 from lesions.inference.views import views
@@ -12,10 +13,7 @@ from lesions.probabilities import apply_temperature, prediction_sets
 
 @pytest.fixture
 def model(tmp_path):
-    def load(**changes):
-        return ExportedModel(write_model(tmp_path / "model.onnx", **changes), threads=1)
-
-    return load
+    return partial(load_model, tmp_path)
 
 
 def photographs():

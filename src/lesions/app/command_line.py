@@ -79,7 +79,7 @@ def _make_parser():
         "--out", type=Path, default="lesions-evaluation", help="folder to write (%(default)s)"
     )
     evaluate.add_argument(
-        "--layout", choices=LAYOUTS, default="auto", help="as sets.<set>.source.layout (auto)"
+        "--layout", choices=LAYOUTS, default="auto", help="of the folder (auto: recognise it)"
     )
     evaluate.add_argument(
         "--map",

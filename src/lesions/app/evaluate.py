@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lesions.app.formats import DISCLAIMER, SETS, as_facts
 from lesions.datasets.image_files import find_images
@@ -22,7 +20,7 @@ from lesions.evaluation.evaluate import evaluate_set
 from lesions.figures.confusion import draw_confusion
 from lesions.figures.style import save_figure
 from lesions.imaging.photographs import Photographs
-from lesions.inference.exported import BATCH_SIZE, ExportedModel
+from lesions.inference.exported import ExportedModel
 from lesions.report.values import score
 from lesions.taxonomy import probability_columns
 
@@ -76,7 +74,9 @@ def evaluate(folder: Path, path: Path, out: Path, **source: object) -> int:
         encoded = encode_labels(metadata, find_images(raw), codes=model.codes)
         labels = _as_read(encoded, Path(temporary) / "labels.csv")
         excluded = pd.read_csv(raw / EXCLUDED, dtype={"value": str}, keep_default_na=False)
-        raw_probabilities, distances = _predict(model, [raw / i for i in labels["image_path"]])
+        files = [raw / image for image in labels["image_path"]]
+        photographs = Photographs(files, **model.facts["resize"])
+        raw_probabilities, distances = model.raw(photographs)
         found = model.conclude(raw_probabilities, distances)
         details, tables = _score(model, str(folder), labels, raw_probabilities, excluded)
         unusual = None if found.distances is None else float((found.distances > 1).mean())
@@ -214,19 +214,6 @@ def _ingest(folder, raw, **options):
     except ValueError as error:
         raise ValueError(with_options(str(error))) from None
     print(with_options(notes.getvalue()), end="", file=sys.stderr)
-
-
-def _predict(model, files):
-    """Return raw probabilities, and distances or None, of all photographs."""
-    photographs = Photographs(files, **model.facts["resize"])
-    starts = range(0, len(files), BATCH_SIZE)
-    found = [
-        model.raw(photographs[start : start + BATCH_SIZE])
-        for start in tqdm(starts, desc="predict", unit="batch", disable=None)
-    ]
-    probabilities, distances = zip(*found, strict=True)
-    known = None if distances[0] is None else np.concatenate(distances)
-    return np.concatenate(probabilities), known
 
 
 def _as_read(labels, file):

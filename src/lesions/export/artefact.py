@@ -11,7 +11,7 @@ import onnxruntime
 from lesions.export.compress import quantize_int8, store_float16
 from lesions.export.convert import convert
 from lesions.export.distance import add_distance, fit_gaussian
-from lesions.inference.exported import BATCH_SIZE, FORMAT, KEY, ExportedModel
+from lesions.inference.exported import BATCH_SIZE, FORMAT, KEY
 from lesions.networks.backend import keras
 
 MAX_FITTED = 4000  # training photographs that fit the distance
@@ -119,18 +119,6 @@ def describe(
     }
 
 
-def predict_raw(
-    model: ExportedModel, images: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities that are not calibrated, and distances, of some rows of the images.
-
-    They are float64 `(n_rows, n_classes)` and `(n_rows,)`.
-    """
-    found = [model.raw(images[batch]) for batch in _batches(rows)]
-    probabilities, distances = zip(*found, strict=True)
-    return np.concatenate(probabilities), np.concatenate(distances)
-
-
 def choose_threshold(distances: np.ndarray, *, false_alarms: float) -> dict:
     """Return the distance that a share of photographs exceeds which are not unusual.
 
@@ -157,12 +145,9 @@ def _run(model, images, rows, output, threads):
     )
     unknown = {v.name: v.shape[1] for v in session.get_inputs() if v.name == "metadata"}
     found = []
-    for batch in _batches(rows):
+    for start in range(0, len(rows), BATCH_SIZE):
+        batch = rows[start : start + BATCH_SIZE]
         inputs = {"pixels": images[batch].astype(np.float32)}
         inputs |= {name: np.zeros((len(batch), n), np.float32) for name, n in unknown.items()}
         found += session.run([output], inputs)
     return np.concatenate(found)
-
-
-def _batches(rows):
-    return (rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE))

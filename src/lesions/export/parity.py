@@ -7,7 +7,7 @@ import pandas as pd
 
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.comparison import compare_pairs
-from lesions.inference.exported import BATCH_SIZE, ExportedModel
+from lesions.inference.exported import ExportedModel
 from lesions.taxonomy import probability_columns
 
 MAX_LOSS = 0.01  # of balanced accuracy; more than this may not be lost by the interval's lower end
@@ -71,8 +71,6 @@ def compare_with_keras(
 
 def largest_batch_difference(model: ExportedModel, images: np.ndarray) -> float:
     """Return the largest difference of a probability between images one by one and together."""
-    together = np.concatenate(
-        [model.raw(images[s : s + BATCH_SIZE])[0] for s in range(0, len(images), BATCH_SIZE)]
-    )
+    together, _ = model.raw(images)
     alone = np.concatenate([model.raw(images[row : row + 1])[0] for row in range(len(images))])
     return float(np.abs(together - alone).max())

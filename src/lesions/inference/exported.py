@@ -140,11 +140,32 @@ class ExportedModel:
             found.append(self._session.run(list(outputs), inputs))
         return [np.concatenate(values) for values in zip(*found, strict=True)]
 
-    def raw(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def raw(
+        self, images: np.ndarray, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return probabilities that are not calibrated, and distances, both means over the views.
 
-        They are float64 `(n_images, n_classes)` and `(n_images,)`; there may be no distances.
+        Parameters
+        ----------
+        images
+            uint8 RGB `(n_images, pixels, pixels, 3)`; may be a memory map or
+            `lesions.imaging.photographs.Photographs`, of which `BATCH_SIZE` are read at a time.
+        rows
+            Which of them, integers `(n_rows,)`; None: all.
+
+        Returns
+        -------
+        probabilities, distances
+            float64 `(n_rows, n_classes)` and `(n_rows,)`; None if the model has no distances.
         """
+        starts = range(0, len(images if rows is None else rows), BATCH_SIZE)
+        batches = (slice(start, start + BATCH_SIZE) for start in starts)
+        found = [self._raw_batch(images[b if rows is None else rows[b]]) for b in batches]
+        probabilities, distances = zip(*found, strict=True)
+        known = None if distances[0] is None else np.concatenate(distances)
+        return np.concatenate(probabilities), known
+
+    def _raw_batch(self, images):
         seen = list(views(np.asarray(images), tta=self.facts["tta"]))
         names = tuple(name for name in ("logits", "distance") if name in self.outputs)
         logits, *distances = self.run(np.concatenate(seen), outputs=names)
@@ -153,10 +174,7 @@ class ExportedModel:
         return by_view.mean(axis=0), None if found is None else found.mean(axis=0)
 
     def predict(self, images: np.ndarray) -> Predictions:
-        """Return what the model says of images, uint8 RGB `(n_images, pixels, pixels, 3)`.
-
-        They are run together: for many, call it with `BATCH_SIZE` at a time.
-        """
+        """Return what the model says of images, uint8 RGB `(n_images, pixels, pixels, 3)`."""
         return self.conclude(*self.raw(images))
 
     def conclude(self, raw: np.ndarray, distances: np.ndarray | None) -> Predictions:
