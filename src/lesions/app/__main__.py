@@ -1,8 +1,6 @@
 """`python -m lesions.app` is the command `lesions`."""
 
-import sys
-
-from lesions.app.command_line import main
+from lesions.app.command_line import run_program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program()

@@ -16,6 +16,7 @@ from lesions.app.formats import (
     to_text,
     write_header,
 )
+from lesions.app.photographs import find_sources, open_messages, read_photographs
 from lesions.inference.exported import ExportedModel
 
 
@@ -37,9 +38,6 @@ def predict(arguments: Sequence[str], path: Path, *, form: str, top: int) -> int
     model = ExportedModel(path)
     if model.facts["calibration"]["temperature"] is None:
         print(f"The probabilities of {model.facts['name']} are not calibrated.", file=sys.stderr)
-    # Loading takes half as long before OpenCV is imported as after it.
-    from lesions.app.photographs import find_sources, open_messages, read_photographs
-
     sources = find_sources(arguments)
     width = min(max((len(source.name) for source in sources), default=0), 60)
     write = {
