@@ -30,7 +30,7 @@ git:
 	       "git init && git add -A && git commit -m downloaded (Git says: $$says)"; exit 1; }
 
 # The stamp is written last, so that a set-up that broke half-way is made again.
-$(STAMP): requirements.txt constraints.txt | git
+$(STAMP): requirements.txt requirements-serve.txt constraints.txt | git
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python must be 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
 	         "name another one: make PYTHON=python3.12"; exit 1; }
@@ -40,7 +40,7 @@ $(STAMP): requirements.txt constraints.txt | git
 	@echo "Installing into .venv; it takes some minutes and 3 GB"
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt --editable . --constraint constraints.txt
+	$(BIN)/pip install --quiet --requirement requirements.txt --editable '.[serve]' --constraint constraints.txt
 	$(BIN)/python tools/plots_page.py
 	touch $@
 

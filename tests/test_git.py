@@ -15,7 +15,7 @@ ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}  # of Git's messages
 @pytest.fixture
 def download(tmp_path):
     """Return a folder with what the Makefile needs of a ZIP download: nothing of Git."""
-    for name in ("Makefile", "requirements.txt", "constraints.txt"):
+    for name in ("Makefile", "requirements.txt", "requirements-serve.txt", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
