@@ -6,8 +6,10 @@ JOBS ?= 1
 SCHEDULER ?=
 NAME ?=
 SEEDS ?= 5
+PORT ?= 8000
 BIN := .venv/bin
 STAMP := .venv/stamp
+LIGHT := .venv-serve
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Text between programs is UTF-8, whatever the locale.
 export PYTHONUTF8 := 1
@@ -16,7 +18,7 @@ export PYTHONUTF8 := 1
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help git setup repro check repeat ablation report test test-faults bench lint format docs readme record release size clean
+.PHONY: help git python setup demo repro check repeat ablation report test test-faults bench lint format docs readme record release size clean
 
 help:  ## List the verbs
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -29,19 +31,32 @@ git:
 	  echo "This folder must be a Git repository with a commit. Of a ZIP download, this makes one:" \
 	       "git init && git add -A && git commit -m downloaded (Git says: $$says)"; exit 1; }
 
-# The stamp is written last, so that a set-up that broke half-way is made again.
-$(STAMP): requirements.txt requirements-serve.txt constraints.txt | git
+python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python must be 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
 	         "name another one: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "Python must have its venv module; $(PYTHON) has none;" \
 	         "on Debian and Ubuntu 'apt install python3-venv' brings it"; exit 1; }
+
+# The stamp is written last, so that a set-up that broke half-way is made again.
+$(STAMP): requirements.txt requirements-serve.txt constraints.txt | git python
 	@echo "Installing into .venv; it takes some minutes and 3 GB"
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt --editable '.[serve]' --constraint constraints.txt
 	$(BIN)/python tools/plots_page.py
+	touch $@
+
+# An environment of its own, without TensorFlow and DVC.
+demo: $(LIGHT)/stamp  ## Show a page that predicts photographs with the package's model; PORT=8000
+	@$(LIGHT)/bin/lesions serve --port $(PORT)
+
+$(LIGHT)/stamp: requirements-serve.txt constraints.txt pyproject.toml | python
+	@echo "Installing into $(LIGHT); it takes half a minute and 400 MB"
+	rm -rf $(LIGHT)
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/pip install --quiet --editable '.[serve]' --constraint constraints.txt
 	touch $@
 
 # What runs several stages at once: as many as JOBS says, or a Dask cluster.
@@ -112,6 +127,6 @@ size:  ## Count the lines of the pipeline, the README and the code
 	@wc -l dvc.yaml README.md
 	@find src stages tools -name '*.py' -exec cat {} + | wc -l | sed 's/$$/ src, stages and tools/'
 
-clean:  ## Remove .venv and what the tools made; data, cache and half-done trainings stay
-	rm -rf .venv src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots site
+clean:  ## Remove both .venv and what the tools made; data, cache and half-done trainings stay
+	rm -rf .venv $(LIGHT) src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots site
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ import numpy as np
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.evaluation.calibration.calibrate import calibrate, collect_calibration_images
 from lesions.evaluation.calibration.decision import fit_decision
+from lesions.evaluation.evaluate import evaluate_set
 from lesions.export.artefact import (
     choose_threshold,
     describe,
@@ -16,7 +17,9 @@ from lesions.export.artefact import (
     write_artefact,
 )
 from lesions.export.parity import compare_with_keras, largest_batch_difference
+from lesions.export.scores import summarize
 from lesions.imaging.photographs import open_photographs
+from lesions.inference import self_test
 from lesions.inference.exported import ExportedModel
 from lesions.inference.predict import find_pixels
 from lesions.networks.backend import configure_tensorflow
@@ -75,10 +78,25 @@ def main():
     bootstrap = (params.evaluate.n_resamples, params.evaluate.confidence)
     config = BootstrapConfig(*bootstrap, params.evaluate.calibration_bins, params.seed)
     parity = compare_with_keras(keras, table, calibrations, units, config)
+    scores = None
+    if is_val.any():
+        tables = {"labels": labels, "groups": groups, "partitions": partitions}
+        settings = params.evaluate.model_dump(exclude={"partition", "decimals", "n_mistakes"})
+        settings |= {"malignant": params.classes.malignant, "excluded": {}, "seed": params.seed}
+        details, _ = evaluate_set(
+            "study",
+            tables | {"predictions": table},
+            partition="val",
+            calibration=calibration,
+            **settings,
+        )
+        scores = summarize(details)
     alone = images[np.flatnonzero(held_out)[:N_ALONE]]
     parity |= {
         "batch_difference": largest_batch_difference(exported, alone),
         "bytes": paths.artefact.stat().st_size,
+        "scores": scores,
+        "self_test": self_test.answer(ExportedModel(paths.artefact, threads=params.threads)),
     }
     write_json(paths.parity, parity, decimals=params.evaluate.decimals)
 

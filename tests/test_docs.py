@@ -73,6 +73,8 @@ HELP = {
     PREDICT: "a test of its own compares what it prints",
     "pip install .": "tests/test_release.py does so in a new environment",
     "pip install '.[train]'": "what `make setup` installs",
+    "pip install '.[serve]'": "what `make demo` installs, see tests/test_demo.py",
+    "lesions serve": "runs until it is stopped; tests/app/web/test_server.py starts it",
     "lesions predict photo.jpg": "tests/app/test_predict.py",
     "lesions explain photo.jpg --out pictures": "tests/app/test_explain.py",
     "lesions evaluate my_photographs --map naevus=nv --exclude scar": "tests/app/test_evaluate.py",

@@ -134,7 +134,12 @@ def test_a_release_replaces_the_model_and_writes_its_card(study):
     status, printed = release(study)
     assert status == 0, printed
     folder = study / "src/lesions/released"
-    assert sorted(file.name for file in folder.iterdir()) == ["MODEL_CARD.md", "cnn.onnx"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "MODEL_CARD.md",
+        "cnn.json",
+        "cnn.onnx",
+    ]
+    assert json.loads((folder / "cnn.json").read_text(encoding="utf-8")) == PARITY
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert card.startswith("# Card\n")
     assert "the same class for 100.0 %" in card

@@ -26,7 +26,7 @@ OF_OTHERS = "What may be done with the model depends on the licence of its train
 
 
 def release(name: str) -> list[Path]:
-    """Copy the model and its card to `RELEASED`, from which other models are removed.
+    """Copy the model, its JSON and its card to `RELEASED`, from which other models are removed.
 
     Returns
     -------
@@ -64,14 +64,16 @@ def release(name: str) -> list[Path]:
             f"{file} has {file.stat().st_size:,} bytes, above the limit of {MAX_BYTES:,}; set "
             f"exports.{name}.weights to int8, or choose a smaller network"
         )
-    for old in RELEASED.glob("*.onnx"):
+    for old in (*RELEASED.glob("*.onnx"), *RELEASED.glob("*.json")):
         old.unlink()
-    shutil.copyfile(file, RELEASED / file.name)
+    copied = [file, file.with_suffix(".json")]
+    for made in copied:
+        shutil.copyfile(made, RELEASED / made.name)
     text = CARD.read_text(encoding="utf-8").replace("library_name: keras", "library_name: onnx", 1)
     licence = OF_HAM10000 if "license: cc-by-nc-4.0" in text else OF_OTHERS
     added = describe_file(ExportedModel(file).facts, parity, file, licence)
     (RELEASED / CARD).write_text(f"{text}\n{added}", encoding="utf-8")
-    return [RELEASED / file.name, RELEASED / CARD]
+    return [*(RELEASED / made.name for made in copied), RELEASED / CARD]
 
 
 def describe_file(facts: dict, parity: dict, file: Path, licence: str) -> str:

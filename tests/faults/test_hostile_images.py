@@ -12,13 +12,19 @@ import cv2
 import numpy as np
 import pytest
 from cloned import ROOT
+from made_up_model import CODES as COLOURS
+from made_up_model import write_model
 from PIL import Image
+from starlette.testclient import TestClient
 
 from lesions.app.photographs import Source, find_sources, read_photographs
+from lesions.app.web.api import make_app
+from lesions.app.web.models import Served
 from lesions.datasets.ham10000 import CODES, COLUMNS, IMAGE_FOLDERS, METADATA
 from lesions.datasets.ingest import ingest_folder
 from lesions.imaging.images import read_image, resize_images
 from lesions.imaging.jpeg import MAX_PIXELS
+from lesions.inference.exported import ExportedModel
 
 NOISE = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
 PIXELS = cv2.resize(NOISE, (64, 48), interpolation=cv2.INTER_CUBIC)  # smooth, so that JPEG keeps it
@@ -307,6 +313,31 @@ def test_lesions_predict_reads_what_the_stages_read(tmp_path, content, pixels):
     found = upload(path)
     assert not found.error
     np.testing.assert_array_equal(found.image, out[0])
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """Return a client of the API of `lesions serve`."""
+    folder = tmp_path_factory.mktemp("model")
+    model = ExportedModel(write_model(folder / "colours.onnx"))
+    with TestClient(make_app({"colours": Served(model, {})})) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    "content", [content for content, *_ in (*REFUSED.values(), *READ.values())]
+)
+def test_the_api_answers_as_lesions_predict(client, tmp_path, content):
+    path = tmp_path / "ISIC_1.jpg"
+    path.write_bytes(content)
+    [[expected]] = read_photographs([Source("ISIC_1.jpg", path)], UPLOAD)
+    answer = client.post("/predict", files={"files": ("ISIC_1.jpg", content)})
+    assert answer.status_code in ((415, 422) if expected.error else (200,))
+    [row] = answer.json()["predictions"]
+    if expected.error:
+        assert row == {"file": "ISIC_1.jpg", "error": expected.error}
+    else:
+        assert row["predicted"] in COLOURS
 
 
 NAMES = {

@@ -34,6 +34,11 @@ def test_the_file_agrees_with_keras(reproduced):
     assert found["same_class"] == 1
     assert found["largest_difference"] < 0.01
     assert found["batch_difference"] < 1e-6
+    assert found["scores"]["n_images"] == found["n_images"]
+    assert (
+        sum(sum(row.values()) for row in found["scores"]["confusion"].values()) == found["n_images"]
+    )
+    assert sum(found["self_test"]) == pytest.approx(1, abs=0.001)
     assert found["bytes"] == (reproduced.folder / "exports/cnn.onnx").stat().st_size
 
 

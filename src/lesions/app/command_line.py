@@ -113,6 +113,18 @@ def _make_parser():
     )
     evaluate.set_defaults(run=_evaluate)
 
+    serve = commands.add_parser("serve", help="show a page, and answer requests of programs")
+    serve.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME|PATH",
+        help="may be repeated; default: all that 'lesions models' lists",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address (%(default)s: this computer)")
+    serve.add_argument("--port", type=_port, default=8000, help="(%(default)s; 0: a free one)")
+    serve.set_defaults(run=_serve)
+
     models = commands.add_parser("models", help="list the models")
     models.set_defaults(run=_list)
 
@@ -129,6 +141,12 @@ def _add_model(parser):
 def _positive(text):
     if not (text.isascii() and text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
+
+
+def _port(text):
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)
 
 
@@ -168,6 +186,21 @@ def _evaluate(options):
         "exclude": options.exclude,
     }
     return evaluate(options.folder, find_model(options.model), options.out, **source)
+
+
+def _serve(options):
+    try:
+        import fastapi  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise ValueError(
+            "'lesions serve' needs FastAPI and others; run pip install '.[serve]' in a clone of "
+            "the repository"
+        ) from None
+    from lesions.app.web.server import serve
+
+    return serve(options.model, host=options.host, port=options.port)
 
 
 def _list(options):

@@ -1,20 +1,38 @@
 """`lesions explain`: pictures of where a model looks."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from lesions.app.formats import DISCLAIMER, UNLIKE, printable
-from lesions.app.photographs import find_sources, open_messages, read_photographs
+from lesions.app.photographs import Source, find_sources, open_messages, read_photographs
 from lesions.explain.maps import class_maps, evidence, overlay
 from lesions.inference.exported import ExportedModel
 
 SHOWN = 360  # px, height and width of the photograph in a picture
 MARGIN, LINE = 10, 22  # px
 PAPER, INK = 255, (40, 40, 40)
+
+
+class Explanation(NamedTuple):
+    """A photograph, and how much each of its pixels speaks for a class; or what is wrong.
+
+    `image` is uint8 RGB `(SHOWN, SHOWN, 3)`; `heat` as from `lesions.explain.maps.evidence`, of the
+    same size; `code` and `probability` are of the class; `is_unlike`: the photograph looks unlike
+    the training photographs.
+    """
+
+    name: str
+    error: str = ""
+    image: np.ndarray | None = None
+    heat: np.ndarray | None = None
+    code: str = ""
+    probability: float = 0.0
+    is_unlike: bool = False
 
 
 def explain(arguments: Sequence[str], path: Path, out: Path, *, code: str | None) -> int:
@@ -42,37 +60,53 @@ def explain(arguments: Sequence[str], path: Path, out: Path, *, code: str | None
         raise ValueError(f"The model has no class {code}; choose from {', '.join(model.codes)}")
     if "-" in arguments:
         raise ValueError("'lesions explain' reads files, not standard input; name a file")
-    sources, resize = find_sources(arguments), model.facts["resize"]
+    sources = find_sources(arguments)
     out.mkdir(parents=True, exist_ok=True)
     failed, written = False, set()
-    batches = [read_photographs(sources, resize | {"pixels": p}) for p in (model.pixels, SHOWN)]
     with open_messages() as messages:
-        for seen, shown in zip(*batches, strict=True):
-            failed |= any(photograph.error for photograph in seen)
-            for photograph in seen:
-                if photograph.error:
-                    print(f"lesions: {printable(photograph.error)}", file=messages)
-            pairs = [pair for pair in zip(seen, shown, strict=True) if not pair[0].error]
-            for name, picture in _draw_all(model, pairs, code) if pairs else ():
-                file = _choose_name(out, Path(name).stem, written)
-                file.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
-                print(file)
+        for explanation in explain_photographs(model, sources, code=code):
+            if explanation.error:
+                failed = True
+                print(f"lesions: {printable(explanation.error)}", file=messages)
+                continue
+            text = f"{explanation.code}, {model.facts['classes'][explanation.code]}: "
+            text += f"{explanation.probability:.2f}" + f"; {UNLIKE}" * explanation.is_unlike
+            picture = draw(explanation.image, explanation.heat, text)
+            file = _choose_name(out, Path(explanation.name).stem, written)
+            file.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
+            print(file)
     return int(failed)
 
 
-def _draw_all(model, pairs, code):
-    """Yield name and picture of photographs, each as the network sees it and as it is shown."""
-    images = np.stack([photograph.image for photograph, _ in pairs])
-    found = model.predict(images)
-    classes = found.predicted if code is None else np.full(len(images), model.codes.index(code))
-    heats = evidence(class_maps(model, images), classes, pixels=SHOWN)
-    for row, (photograph, large) in enumerate(pairs):
-        label = model.codes[classes[row]]
-        probability = found.probabilities[row, classes[row]]
-        text = f"{label}, {model.facts['classes'][label]}: {probability:.2f}"
-        if found.distances is not None and found.distances[row] > 1:
-            text += f"; {UNLIKE}"
-        yield photograph.name, draw(large.image, heats[row], text)
+def explain_photographs(
+    model: ExportedModel, sources: Sequence[Source], *, code: str | None = None
+) -> Iterator[Explanation]:
+    """Yield what speaks for a class in each photograph; `code` None: for the predicted class."""
+    resize = model.facts["resize"]
+    batches = [read_photographs(sources, resize | {"pixels": p}) for p in (model.pixels, SHOWN)]
+    for seen, shown in zip(*batches, strict=True):
+        read = [photograph.image for photograph in seen if not photograph.error]
+        if read:
+            images = np.stack(read)
+            found = model.predict(images)
+            classes = found.predicted
+            if code is not None:
+                classes = np.full(len(images), model.codes.index(code))
+            heats = evidence(class_maps(model, images), classes, pixels=SHOWN)
+        rows = iter(range(len(read)))
+        for photograph, large in zip(seen, shown, strict=True):
+            if photograph.error:
+                yield Explanation(photograph.name, photograph.error)
+                continue
+            row = next(rows)
+            yield Explanation(
+                photograph.name,
+                image=large.image,
+                heat=heats[row],
+                code=model.codes[classes[row]],
+                probability=float(found.probabilities[row, classes[row]]),
+                is_unlike=found.distances is not None and bool(found.distances[row] > 1),
+            )
 
 
 def draw(image: np.ndarray, heat: np.ndarray, text: str) -> np.ndarray:

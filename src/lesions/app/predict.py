@@ -1,7 +1,7 @@
 """`lesions predict`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from lesions.app.formats import (
     to_text,
     write_header,
 )
-from lesions.app.photographs import find_sources, open_messages, read_photographs
+from lesions.app.photographs import Source, find_sources, open_messages, read_photographs
 from lesions.inference.exported import ExportedModel
 
 
@@ -49,22 +49,36 @@ def predict(arguments: Sequence[str], path: Path, *, form: str, top: int) -> int
         print(write_header(model.codes))
     failed = False
     with open_messages() as messages, _progress(len(sources), messages) as bar:
-        for batch in read_photographs(sources, model.facts["resize"]):
-            read = [photograph for photograph in batch if not photograph.error]
-            found = model.predict(np.stack([p.image for p in read])) if read else None
-            row = 0
-            for photograph in batch:
-                if photograph.error:
+        for batch in predict_photographs(model, sources):
+            for facts in batch:
+                if "error" in facts:
                     failed = True
-                    bar.write(f"lesions: {printable(photograph.error)}", file=messages)
-                    if form != "text":
-                        print(write({"file": photograph.name, "error": photograph.error}))
-                    continue
-                print(write(as_facts(photograph.name, found, row, model.codes)))
-                row += 1
+                    bar.write(f"lesions: {printable(facts['error'])}", file=messages)
+                if "error" not in facts or form != "text":
+                    print(write(facts))
             sys.stdout.flush()
             bar.update(len(batch))
     return int(failed)
+
+
+def predict_photographs(model: ExportedModel, sources: Sequence[Source]) -> Iterator[list[dict]]:
+    """Yield what a model says of photographs, a batch at a time, in their order.
+
+    Yields
+    ------
+    list of dict
+        `lesions.app.formats.as_facts` of each photograph; `file` and `error` if it cannot be read.
+    """
+    for batch in read_photographs(sources, model.facts["resize"]):
+        read = [photograph.image for photograph in batch if not photograph.error]
+        found = model.predict(np.stack(read)) if read else None
+        rows = iter(range(len(read)))
+        yield [
+            {"file": photograph.name, "error": photograph.error}
+            if photograph.error
+            else as_facts(photograph.name, found, next(rows), model.codes)
+            for photograph in batch
+        ]
 
 
 class _NoBar:

@@ -82,6 +82,10 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     heat
         float `(height, width)`, at least 0; its largest value has the brightest colour.
     """
+    return cv2.addWeighted(image, 1 - OPACITY, colour(heat), OPACITY, 0)
+
+
+def colour(heat: np.ndarray) -> np.ndarray:
+    """Return evidence as colours, uint8 RGB `(height, width, 3)`; see `overlay`."""
     scaled = np.uint8(255 * heat / max(float(heat.max()), 1e-12))
-    colours = cv2.applyColorMap(scaled, COLOURS)[:, :, ::-1]
-    return cv2.addWeighted(image, 1 - OPACITY, np.ascontiguousarray(colours), OPACITY, 0)
+    return np.ascontiguousarray(cv2.applyColorMap(scaled, COLOURS)[:, :, ::-1])

@@ -43,8 +43,7 @@ def read_upload(
     if encoded[4:8] == b"ftyp" and encoded[8:12] in HEIC_BRANDS:
         image = _decode_heic(encoded, name)
     else:
-        known = (START_OF_IMAGE, *(start for starts in STARTS.values() for start in starts))
-        if not encoded.startswith(known):
+        if not is_photograph(encoded):
             raise ValueError(
                 f"{name} is not a {FORMATS} file: its {len(encoded)} bytes begin with "
                 f"{encoded[:8]!r}; {WAY_OUT}"
@@ -59,6 +58,11 @@ def read_upload(
         at_least = pixels if decode == "reduced" else None
         image = decode_photograph(encoded, name=name, at_least=at_least)
     return resize_image(image, pixels=pixels, interpolation=interpolation, crop=crop)
+
+
+def is_photograph(encoded: bytes) -> bool:
+    """Return whether a file begins as one of `FORMATS` does."""
+    return encoded.startswith((START_OF_IMAGE, *(s for starts in STARTS.values() for s in starts)))
 
 
 def _find_size_of_webp(encoded):

@@ -1,0 +1,1 @@
+"""`lesions serve`: a page and an API."""
