@@ -63,6 +63,7 @@ RUN = (
     "dvc add data/mine",
     "git add data/mine.dvc",
     'git commit -am "Baseline on this machine"',
+    "python -c 'import tensorflow; print(tensorflow.config.list_physical_devices(\"GPU\"))'",
 )
 NOT_PRINTED = ("dvc remote remove team",)  # between two ways that the page offers
 # Only their help is read, with the reason; the flags must be there.
@@ -70,6 +71,7 @@ HELP = {
     "source .venv/bin/activate": "the tests run in this environment",
     "source .venv/bin/activate && pre-commit install": "would write into Git's hooks",
     ".venv/bin/pip install dvc-s3": "needs a network",
+    ".venv/bin/pip install 'tensorflow[and-cuda]' --constraint constraints.txt": "the same",
     PREDICT: "a test of its own compares what it prints",
     "pip install .": "tests/test_release.py does so in a new environment",
     "pip install '.[train]'": "what `make setup` installs",
