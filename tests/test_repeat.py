@@ -16,6 +16,8 @@ import pytest
 import yaml
 from cloned import ROOT
 
+from lesions.pipeline.locks import SAVED_PARAMS
+
 CODES = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
 MEASURES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_macro")
 # Replaces DVC: notes its arguments and the settings, and runs `exp run` as $RUN, `repro` as $REPRO.
@@ -80,6 +82,7 @@ def asked():
 
 def is_restored(settings):
     """Return whether params.yaml is as it was, and DVC's last run was on these settings."""
+    assert not Path(f".dvc/tmp/{SAVED_PARAMS}").exists()
     files = [Path(name).read_text(encoding="utf-8") for name in ("params.yaml", "reproduced.yaml")]
     return files == [settings] * 2 and asked()[-1] == "repro"
 
@@ -247,14 +250,17 @@ def test_scores_of_finished_runs_are_kept_when_a_later_one_fails(study):
     assert pd.read_csv("results/repeats/demo-by-seed.csv")["run"].tolist() == ["seed-42"]
 
 
-def test_what_a_killed_experiment_left_is_refused_until_it_is_removed(study):
-    study(by="seed")
-    mark = "refs/exps/exec/EXEC_BASELINE"
-    subprocess.run(["git", "update-ref", mark, "HEAD"], check=True)
-    status, errors = finish(start())
-    assert status == 1
-    assert f"run 'git update-ref -d {mark}'" in errors
-    assert asked() == []
+def test_settings_are_saved_for_whoever_kills_it(study):
+    settings = study(by="seed")
+    process = start(RUN="echo runs >> asked; sleep 60")
+    until = time.monotonic() + 60
+    while "runs" not in asked():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert Path("params.yaml").read_text(encoding="utf-8") != settings
+    assert Path(f".dvc/tmp/{SAVED_PARAMS}").read_text(encoding="utf-8") == settings
 
 
 def test_a_seed_that_numpy_does_not_take_is_refused_before_anything_runs(study):

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from committed import git
 
+from lesions.pipeline.locks import SAVED_PARAMS
+
 PARAMS = Path("params.yaml")
+SAVED = Path(".dvc/tmp", SAVED_PARAMS)
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -42,11 +45,14 @@ def run_experiment(name: str, changes: dict[str, object], *stages: str) -> None:
 def restored(*stages: str) -> Iterator[None]:
     """Restore params.yaml at the end, and the outputs of `stages` (all if none is named)."""
     settings = PARAMS.read_text(encoding="utf-8")
+    SAVED.parent.mkdir(parents=True, exist_ok=True)
+    SAVED.write_text(settings, encoding="utf-8")  # for whoever kills this process
     try:
         yield
     finally:
         handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
         PARAMS.write_text(settings, encoding="utf-8")
+        SAVED.unlink()
         print("\nparams.yaml is restored; restoring the outputs", flush=True)
         dvc("repro", *stages)
         for number, handler in handlers.items():
@@ -59,12 +65,6 @@ def experiments() -> Iterator[None]:
     git("rev-parse", "--verify", "HEAD")
     for role in ("AUTHOR", "COMMITTER"):  # DVC commits experiments, under a configured name only
         git("-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT")
-    if git("for-each-ref", "refs/exps/exec/EXEC_BASELINE"):
-        sys.exit(
-            "An experiment is running, or was killed and left its settings in params.yaml; wait "
-            "for it, or check out your branch, correct params.yaml, and run 'git update-ref -d "
-            "refs/exps/exec/EXEC_BASELINE'"
-        )
     for number in STOPPING:
         signal.signal(number, signal.default_int_handler)
     try:

@@ -1,6 +1,7 @@
-"""DVC's locks: which process uses which file. Those of dead processes are removed.
+"""What a killed DVC leaves: its locks, which are removed, and an experiment's settings.
 
-`python -m lesions.pipeline.locks` removes them, and stops if another DVC still runs here.
+`python -m lesions.pipeline.locks` removes the locks, and exits with an error if another DVC still
+runs here, or if params.yaml may have the settings of an experiment that was killed.
 """
 
 import json
@@ -11,6 +12,10 @@ import psutil
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc.repo.experiments.refs import EXEC_BASELINE
+from dvc.scm import NoSCM
+
+SAVED_PARAMS = "params-before-experiments.yaml"  # in DVC's folder for what is temporary
 
 
 def release_stale(repo: Repo) -> dict[bool, set[str]]:
@@ -48,8 +53,24 @@ def _is_running(info: dict) -> bool:
     return command.endswith(info["cmd"].split(" ", 1)[-1])
 
 
+def find_killed_experiment(repo: Repo) -> str:
+    """Return what a killed `dvc exp run` left, and how to go on; '' if there is none.
+
+    No DVC may run in this folder: DVC has this reference while an experiment runs.
+    """
+    if isinstance(repo.scm, NoSCM) or not repo.scm.get_ref(EXEC_BASELINE):
+        return ""
+    saved = Path(repo.tmp_dir, SAVED_PARAMS)
+    before = f"; 'make repeat' or 'make ablation' saved it as {saved}" if saved.exists() else ""
+    return (
+        "An experiment was killed, and left its settings in params.yaml and perhaps a detached "
+        "HEAD. Check out your branch ('git checkout -', or 'git switch NAME'), correct params.yaml"
+        f"{before}, and run 'git update-ref -d {EXEC_BASELINE}'"
+    )
+
+
 def main() -> None:
-    """Remove stale locks; exit with an error if another DVC runs in this folder."""
+    """Remove stale locks; exit with an error if another DVC runs, or an experiment was killed."""
     try:
         repo = Repo()
         owners = release_stale(repo)
@@ -65,6 +86,8 @@ def main() -> None:
             f"Another DVC runs in this folder: {', '.join(sorted(owners[True]))}; wait until it "
             "ends or stop it, then run this again"
         )
+    if left := find_killed_experiment(repo):
+        sys.exit(left)
 
 
 if __name__ == "__main__":
