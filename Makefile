@@ -53,7 +53,7 @@ demo: $(LIGHT)/stamp  ## Show a page that predicts photographs with the package'
 	@$(LIGHT)/bin/lesions serve --port $(PORT)
 
 $(LIGHT)/stamp: requirements-serve.txt constraints.txt pyproject.toml | python
-	@echo "Installing into $(LIGHT); it takes half a minute and 400 MB"
+	@echo "Installing into $(LIGHT); it takes half a minute and 350 MB"
 	rm -rf $(LIGHT)
 	$(PYTHON) -m venv $(LIGHT)
 	$(LIGHT)/bin/pip install --quiet --editable '.[serve]' --constraint constraints.txt
@@ -128,5 +128,5 @@ size:  ## Count the lines of the pipeline, the README and the code
 	@find src stages tools -name '*.py' -exec cat {} + | wc -l | sed 's/$$/ src, stages and tools/'
 
 clean:  ## Remove both .venv and what the tools made; data, cache and half-done trainings stay
-	rm -rf .venv $(LIGHT) src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots site
+	rm -rf .venv $(LIGHT) build src/lesions.egg-info .pytest_cache .ruff_cache .import_linter_cache dvc_plots site
 	find . -name __pycache__ -prune -exec rm -rf {} +

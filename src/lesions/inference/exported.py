@@ -158,7 +158,10 @@ class ExportedModel:
         probabilities, distances
             float64 `(n_rows, n_classes)` and `(n_rows,)`; None if the model has no distances.
         """
-        starts = range(0, len(images if rows is None else rows), BATCH_SIZE)
+        n_images = len(images if rows is None else rows)
+        if not n_images:
+            raise ValueError("There are no images to predict; give at least one")
+        starts = range(0, n_images, BATCH_SIZE)
         batches = (slice(start, start + BATCH_SIZE) for start in starts)
         found = [self._raw_batch(images[b if rows is None else rows[b]]) for b in batches]
         probabilities, distances = zip(*found, strict=True)

@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+from made_up_model import FACTS, write_model
 from made_up_server import serve
+from PIL import Image
 
 from lesions.app.command_line import main
 from lesions.app.formats import DISCLAIMER
@@ -88,8 +91,8 @@ def test_it_says_that_it_is_no_medical_device_and_what_the_model_gets_wrong(open
     page = open_page()
     assert page.inner_text("#disclaimer") == DISCLAIMER
     about = page.inner_text("#about")
-    assert "On 818 validation photographs of the study recommended" in about
-    assert "Weakest subgroup: patients of age 75+" in about
+    assert "On 818 validation photographs of the study “recommended”" in about
+    assert "Weakest subgroup: patients aged 75+" in about
     page.click("summary")
     rows = page.query_selector_all("#confusion tbody tr")
     cells = [[int(n.inner_text()) for n in row.query_selector_all("td")] for row in rows]
@@ -113,8 +116,42 @@ def test_a_huge_file_is_refused_before_it_is_sent(open_page, tmp_path):
     huge.write_bytes(bytes(MAX_BYTES + 1))
     page = open_page()
     choose(page, huge)
-    assert "at most 16 files and 20 MB" in page.inner_text("#errors")
+    assert page.inner_text("#errors") == "20.0 MB are too much: at most 20 MB can be sent at once."
+    choose(page, *[FOLDER / "nv.jpg"] * 17)
+    assert page.inner_text("#errors") == "17 files are too many: at most 16 can be sent at once."
     assert not [url for url in page.requested if "/predict" in url]
+
+
+def test_the_decision_rule_is_explained_and_another_model_clears_the_page(browser, tmp_path):
+    rule = {"rule": "prior_adjusted", "exponent": 1.0}
+    priors = {"red": 0.9, "green": 0.05, "blue": 0.05}
+    calibration = FACTS["calibration"] | {"decision": rule | {"priors": priors}}
+    write_model(tmp_path / "exports/colours.onnx", calibration=calibration)
+    Image.new("RGB", (40, 30), (120, 60, 60)).save(tmp_path / "brown.png")
+    with serve(folder=tmp_path) as (address, _), browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address)
+        page.select_option("#model", "colours")
+        choose(page, tmp_path / "brown.png")
+        assert page.inner_text(".predicted") == (
+            "Predicted: a green one, by a rule that favours rare diagnoses; the most probable is "
+            "a red one"
+        )
+        assert page.is_hidden("#about")  # nothing is known of it
+        page.select_option("#model", MODEL)
+        assert page.query_selector("article") is None
+        assert page.is_visible("#about")
+
+
+def test_what_is_unlike_the_training_photographs_promises_nothing(open_page, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    page = open_page()
+    choose(page, tmp_path / "noise.png")
+    text = page.inner_text("article")
+    assert "This does not look like the photographs that the model was trained on." in text
+    assert "This photograph is not like them." in text or "Prediction set: none." in text
+    assert "Probabilities, not calibrated" in text
 
 
 def test_two_users_at_once_have_their_own_answers(open_page):

@@ -4,6 +4,7 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvicorn
 
@@ -46,5 +47,6 @@ def serve(names: Sequence[str], *, host: str, port: int) -> int:
     print(DISCLAIMER, file=sys.stderr)
     shown = f"[{host}]" if ":" in host else host
     print(f"Open http://{shown}:{listener.getsockname()[1]}; Ctrl-C ends it", file=sys.stderr)
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # the usual end
+        uvicorn.Server(config).run(sockets=[listener])
     return 0

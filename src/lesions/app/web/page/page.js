@@ -9,14 +9,17 @@ async function start() {
   try {
     served = await (await fetch("/models")).json();
   } catch {
-    showErrors(["The server does not answer; start it again with 'lesions serve', and load this page anew."]);
+    showErrors(["The server does not answer; start it again with 'lesions serve', and reload this page."]);
     return;
   }
   for (const { name, study } of served.models) {
-    find("model").append(new Option(`${name} (study ${study})`, name));
+    find("model").append(new Option(`${name}, study “${study}”`, name));
   }
   for (const name of served.examples) find("examples").append(makeExample(name));
-  find("model").addEventListener("change", showModel);
+  find("model").addEventListener("change", () => {
+    clear(); // what is shown is of the model before
+    showModel();
+  });
   for (const id of ["files", "camera"]) {
     find(id).addEventListener("change", async ({ target }) => {
       const files = [...target.files];
@@ -58,17 +61,21 @@ const chosenModel = () => served.models.find(({ name }) => name === find("model"
 
 async function predict(files) {
   const model = chosenModel();
-  find("errors").replaceChildren();
-  find("results").replaceChildren();
+  clear();
   find("status").textContent = `Predicting ${count(files.length, "photograph")} …`;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const { limits } = served;
-  if (bytes > limits.bytes || files.length > limits.files) {
+  const excess = [];
+  if (files.length > limits.files) {
+    excess.push(`${files.length} files are too many: at most ${limits.files} can be sent at once.`);
+  }
+  if (bytes > limits.bytes) {
+    const megabytes = (bytes / 1e6).toFixed(1);
+    excess.push(`${megabytes} MB are too much: at most ${limits.bytes / 1e6} MB can be sent at once.`);
+  }
+  if (excess.length) {
     find("status").textContent = "";
-    showErrors([
-      `These ${files.length} files have ${(bytes / 1e6).toFixed(1)} MB; at most ${limits.files} files and ` +
-        `${limits.bytes / 1e6} MB can be sent at once. Choose fewer or smaller ones.`,
-    ]);
+    showErrors(excess);
     return;
   }
   const body = new FormData();
@@ -87,6 +94,12 @@ async function predict(files) {
   showErrors(errors);
   find("results").replaceChildren(...found.map((row) => showPrediction(row, model)));
   find("status").textContent = found.length ? `${count(found.length, "photograph")} predicted.` : "";
+  const shown = find("status").getBoundingClientRect();
+  if (shown.bottom > 0.75 * innerHeight) find("status").scrollIntoView();
+}
+
+function clear() {
+  for (const id of ["status", "errors", "results"]) find(id).replaceChildren();
 }
 
 function count(number, noun) {
@@ -105,10 +118,13 @@ function showPrediction(row, model) {
   const { classes } = model;
   part("h2").textContent = row.file;
   part(".unlike").hidden = !row.out_of_distribution;
-  part(".predicted").textContent = `Predicted: ${classes[row.predicted]}`;
-  part(".set").textContent = describeSet(row.prediction_set, model);
-  part("caption").textContent = model.calibrated ? "Calibrated probabilities" : "Probabilities, not calibrated";
   const ranked = Object.entries(row.probabilities).sort(([, a], [, b]) => b - a);
+  const first = ranked[0][0];
+  const rule = first === row.predicted ? "" : `, by a rule that favours rare diagnoses; the most probable is ${classes[first]}`;
+  part(".predicted").textContent = `Predicted: ${classes[row.predicted]}${rule}`;
+  part(".set").textContent = describeSet(row, model);
+  const calibrated = model.calibrated && !row.out_of_distribution;
+  part("caption").textContent = calibrated ? "Calibrated probabilities" : "Probabilities, not calibrated";
   for (const [code, probability] of ranked) {
     part("tbody").append(makeRow(classes[code], probability, code === row.predicted));
   }
@@ -148,24 +164,25 @@ function list(names, word) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} ${word} ${names.at(-1)}`;
 }
 
-function describeSet(codes, model) {
+function describeSet({ prediction_set: codes, out_of_distribution: isUnlike }, model) {
   if (!codes) return "This model has no prediction sets.";
   const names = codes.map((code) => model.classes[code]);
-  const often = `${Math.round(100 * model.coverage)} of 100`;
-  if (!names.length) return "Prediction set: none. No diagnosis is probable enough: the photograph is unusual.";
-  return `Prediction set: ${list(names, "or")}. For about ${often} photographs like those of the study, the diagnosis is in the set.`;
+  if (!names.length) return "Prediction set: none. No diagnosis is probable enough to be in the set.";
+  const often = `Of 100 photographs like those of the study, about ${Math.round(100 * model.coverage)} have their diagnosis in such a set.`;
+  return `Prediction set: ${list(names, "or")}. ${isUnlike ? "This photograph is not like them." : often}`;
 }
 
 function describeConfusion(code, { scores, classes }) {
   if (!scores) return "";
   const called = Object.entries(scores.confusion).map(([actual, row]) => [actual, row[code] ?? 0]);
   const total = called.reduce((sum, [, n]) => sum + n, 0);
-  if (!total) return `On the validation photographs, this model never predicts ${classes[code]}.`;
+  if (!total) return `${classes[code]} was the most probable for none of the validation photographs.`;
   const right = called.find(([actual]) => actual === code)[1];
   const wrong = called.filter(([actual, n]) => actual !== code && n).sort(([, a], [, b]) => b - a);
   const others = wrong.slice(0, 3).map(([actual, n]) => `${classes[actual]} (${n})`);
-  const mistakes = others.length ? `. Most of the others were ${list(others, "and")}` : "";
-  return `Of ${total} validation photographs for which ${classes[code]} was the most probable, ${right} were that${mistakes}.`;
+  const most = wrong.length > others.length ? "Most of the others" : "The others";
+  const mistakes = others.length ? ` ${most} were ${list(others, "and")}.` : "";
+  return `Of ${total} validation photographs for which ${classes[code]} was the most probable, ${right} had that diagnosis.${mistakes}`;
 }
 
 function estimate({ value, low, high }) {
@@ -173,7 +190,11 @@ function estimate({ value, low, high }) {
   return `${percent(value)}${range}`;
 }
 
-const COLUMNS = { age_band: "of age", localization: "located at", sex: "of sex" };
+const SUBGROUPS = {
+  age_band: (group) => `patients aged ${group}`,
+  localization: (group) => `lesions at the site “${group}”`,
+  sex: (group) => `patients whose sex is “${group}”`,
+};
 
 function showModel() {
   const model = chosenModel();
@@ -182,24 +203,24 @@ function showModel() {
   if (!scores) return;
   const origin = model.synthetic ? " Its photographs are synthetic: the numbers have no clinical meaning." : "";
   find("scores").textContent =
-    `On ${scores.n_images} validation photographs of the study ${model.study}, its accuracy is ` +
-    `${estimate(scores.accuracy)}, its balanced accuracy ${estimate(scores.balanced_accuracy)}. Settings were chosen ` +
-    `on these photographs; on others it is less good.${origin}`;
+    `On ${scores.n_images} validation photographs of the study “${model.study}”, the most probable diagnosis has an ` +
+    `accuracy of ${estimate(scores.accuracy)} and a balanced accuracy of ${estimate(scores.balanced_accuracy)}. ` +
+    `Settings were chosen on these photographs; expect lower scores on others.${origin}`;
   const { weakest } = scores;
   find("weakest").textContent = weakest
-    ? `Weakest subgroup: patients ${COLUMNS[weakest.column]} ${weakest.group} (${weakest.n_images} photographs), ` +
+    ? `Weakest subgroup: ${SUBGROUPS[weakest.column](weakest.group)} (${weakest.n_images} photographs), ` +
       `balanced accuracy ${estimate(weakest.balanced_accuracy)}.`
     : "";
   const table = find("confusion");
   const codes = Object.keys(classes);
   table.replaceChildren(table.createCaption());
-  table.caption.textContent = "Number of validation photographs: diagnosis in the rows, prediction in the columns";
+  table.caption.textContent = "Number of validation photographs: diagnosis in the rows, most probable class in the columns";
   const head = table.createTHead().insertRow();
   for (const code of ["", ...codes]) head.append(makeHeader(code, "col", classes[code]));
   const body = table.createTBody();
   for (const actual of codes) {
     const row = body.insertRow();
-    row.append(makeHeader(actual, "row", classes[actual]));
+    row.append(makeHeader(`${classes[actual]} (${actual})`, "row"));
     const counts = codes.map((code) => scores.confusion[actual][code]);
     const total = counts.reduce((sum, n) => sum + n, 0);
     for (const n of counts) {
@@ -210,7 +231,7 @@ function showModel() {
   }
 }
 
-function makeHeader(text, scope, title) {
+function makeHeader(text, scope, title = "") {
   if (!text) return document.createElement("td");
   return Object.assign(document.createElement("th"), { scope, textContent: text, title });
 }
