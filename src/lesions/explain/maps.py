@@ -68,10 +68,23 @@ def evidence(maps: np.ndarray, classes: np.ndarray, *, pixels: int) -> np.ndarra
         added to all logits, so that the mean over the classes says nothing; what speaks against the
         class is 0.
     """
+    return enlarge(np.maximum(relative_maps(maps, classes), 0), pixels=pixels)
+
+
+def relative_maps(maps: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return what speaks for a class and, below 0, against it, `(n_images, height, width)`.
+
+    Parameters as of `evidence`.
+    """
     relative = maps - maps.mean(axis=3, keepdims=True)
-    chosen = np.maximum(relative[np.arange(len(maps)), :, :, classes], 0).astype(np.float32)
+    return relative[np.arange(len(maps)), :, :, classes]
+
+
+def enlarge(maps: np.ndarray, *, pixels: int) -> np.ndarray:
+    """Return maps as float32 `(n_images, pixels, pixels)`, interpolated."""
     size = (pixels, pixels)
-    return np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in chosen])
+    coarse = maps.astype(np.float32)
+    return np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in coarse])
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
