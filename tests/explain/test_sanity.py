@@ -6,9 +6,7 @@ from made_up_network import write_network
 from lesions.evaluation.bootstrap import BootstrapConfig
 from lesions.explain import sanity
 from lesions.explain.estimates import Bootstrap
-from lesions.explain.maps import class_maps, relative_maps
 from lesions.explain.sanity import choose_depths, correlate, measure_randomization
-from lesions.inference.exported import ExportedModel
 
 
 @pytest.fixture
@@ -17,10 +15,8 @@ def measure(tmp_path):
         rng = np.random.default_rng(4)
         images = rng.integers(0, 256, (12, PIXELS, PIXELS, 3)).astype(np.uint8)
         classes = rng.integers(0, 3, 12)
-        maps = class_maps(ExportedModel(path, threads=1), images)
         bootstrap = Bootstrap(classes, np.arange(12), BootstrapConfig(n_resamples=200))
-        given = (images, relative_maps(maps, classes), classes, bootstrap)
-        return measure_randomization(path, *given, seed=0, threads=1)
+        return measure_randomization(path, images, classes, bootstrap, seed=0, threads=1)
 
     return run
 

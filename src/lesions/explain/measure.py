@@ -63,12 +63,16 @@ def explain_images(
     maps, found = class_maps(model, images), model.predict(images)
     chosen, pixels = relative_maps(maps, found.predicted), model.pixels
     heats = evidence(maps, found.predicted, pixels=pixels)
-    given = (images, chosen, found.predicted, bootstrap)
+    seeded = {"seed": config.seed}
     measures = {
         "n_images": len(images),
         "map": list(chosen.shape[1:]),
-        "randomization": measure_randomization(path, *given, seed=config.seed, threads=threads),
-        "perturbation": measure_perturbation(model, *given, seed=config.seed),
+        "randomization": measure_randomization(
+            path, images, found.predicted, bootstrap, **seeded, threads=threads
+        ),
+        "perturbation": measure_perturbation(
+            model, images, chosen, found.predicted, bootstrap, **seeded
+        ),
         "localization": None,
         "shortcuts": None,
     }

@@ -87,8 +87,18 @@ def measure_perturbation(
 ) -> list[dict]:
     """Return insertion and deletion by the class map and by orders that know nothing.
 
-    Parameters as of `measure_randomization`. Each row has `order`, the two scores and, paired, what
-    the class map has more.
+    Parameters
+    ----------
+    model, images, classes
+        As of `delete`.
+    chosen
+        Class maps, from `lesions.explain.maps.relative_maps`.
+
+    Returns
+    -------
+    list of dict
+        `order`, `insertion` and `deletion`, and `insertion_difference` and `deletion_difference`:
+        what the class map has more, paired.
     """
     pixels = images.shape[1]
     by_chance = np.random.default_rng(seed).normal(size=chosen.shape)  # as coarse as the map

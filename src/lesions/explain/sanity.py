@@ -12,12 +12,12 @@ from scipy.stats import rankdata
 
 from lesions.explain.estimates import Bootstrap
 from lesions.explain.localization import centred_gaussian
-from lesions.explain.maps import class_maps, relative_maps
+from lesions.explain.maps import relative_maps
 from lesions.explain.randomization import count_layers, load, randomize_last
 from lesions.inference.exported import ExportedModel
 
 DEPTHS = (1, 2, 5, 10, 20)  # layers from the end, and all of them
-N_DRAWS = 3  # randomised networks at each depth
+N_DRAWS = 5  # randomised networks at each depth
 
 
 def choose_depths(n_layers: int) -> list[int]:
@@ -40,7 +40,6 @@ def correlate(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
 def measure_randomization(
     path: Path,
     images: np.ndarray,
-    chosen: np.ndarray,
     classes: np.ndarray,
     bootstrap: Bootstrap,
     *,
@@ -52,11 +51,11 @@ def measure_randomization(
     Parameters
     ----------
     path
-        Of the model.
-    chosen
-        Its maps, from `relative_maps`.
+        Of the model, which is run on each image as it is, not on several views of it.
+    images
+        uint8 RGB `(n_images, pixels, pixels, 3)`.
     classes
-        Position of the class that each map is of.
+        Position of the class whose map is compared, `(n_images,)`.
 
     Returns
     -------
@@ -65,22 +64,28 @@ def measure_randomization(
         and the correlation with a `gaussian` in the centre. None for weights of int8, which are not
         permuted.
     """
-    if ExportedModel(path, threads=threads).facts["weights"] == "int8":
+    model = ExportedModel(path, threads=threads)
+    if model.facts["weights"] == "int8":
         return None
+    maps = _compute_maps(model, images, classes)
     graph, depths = load(path), []
     n_layers = count_layers(graph)
     for depth in choose_depths(n_layers):
         found = []
         for draw in range(N_DRAWS):
-            randomized = randomize_last(graph, depth, seed=(seed, draw))
-            maps = class_maps(_open(randomized, threads), images)
-            found.append(correlate(chosen, relative_maps(maps, classes)))
+            randomized = _open(randomize_last(graph, depth, seed=(seed, draw)), threads)
+            found.append(correlate(maps, _compute_maps(randomized, images, classes)))
         mean = bootstrap.mean(np.mean(found, axis=0))
         depths.append({"layers": depth, "correlation": mean})
-    height = chosen.shape[1]  # and width: images are squares
-    centre = centred_gaussian(len(chosen), pixels=height)
-    gaussian = bootstrap.mean(correlate(chosen, centre))
+    centre = centred_gaussian(len(maps), pixels=maps.shape[1])
+    gaussian = bootstrap.mean(correlate(maps, centre))
     return {"n_layers": n_layers, "depths": depths, "gaussian": gaussian}
+
+
+def _compute_maps(model, images, classes):
+    """Return what speaks for the classes, `(n_images, height, width)`."""
+    (maps,) = model.run(images, outputs=("class_map",))
+    return relative_maps(maps.astype(np.float64), classes)
 
 
 def _open(graph, threads):
