@@ -208,7 +208,7 @@ def test_a_table_of_explanations_is_quoted(clone, quote, fill):
     assert len(table) == 5
     assert table[2] == "| 1 | −0.123 (−0.200 to 0.050) |"
     assert table[3] == "| all | −0.123 (−0.200 to 0.050) |"
-    assert table[4] == "| none: a Gaussian in the centre | 0.500 |"
+    assert table[4] == "| none; a Gaussian in the centre | 0.500 |"
 
 
 @pytest.mark.parametrize(

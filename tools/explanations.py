@@ -13,7 +13,7 @@ from lesions.pipeline.files import read_json
 COLUMNS = {
     "randomization": {
         "layers": "layers with permuted weights, counted from the end",
-        "correlation": "rank correlation of the map with the one before",
+        "correlation": "rank correlation with the map of the trained network",
     },
     "perturbation": {
         "order": "order of the pixels",
@@ -58,7 +58,7 @@ def render(found: Mapping, name: str) -> str:
         raise ValueError(f"{name} was not measured")
     rows = found[name]
     if name == "randomization":
-        centre = {"layers": "none: a Gaussian in the centre", "correlation": rows["gaussian"]}
+        centre = {"layers": "none; a Gaussian in the centre", "correlation": rows["gaussian"]}
         rows = [
             row | {"layers": "all" if row["layers"] == rows["n_layers"] else row["layers"]}
             for row in rows["depths"]
