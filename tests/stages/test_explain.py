@@ -1,11 +1,14 @@
 """Stage `explain` in a clone with the whole pipeline."""
 
 import json
+import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+
+from lesions.app.explain import MARGIN, SHOWN
 
 pytestmark = pytest.mark.slow
 ENTRY = {"weights": "float16", "false_alarms": 0.05}
@@ -61,6 +64,18 @@ def test_without_masks_the_maps_are_measured_and_drawn(reproduced):
     assert ignored.strip() == "plots/explanations/cnn/mel_right.png"
     tracked = reproduced.run("git", "ls-files", "explanations").split()
     assert tracked == ["explanations/cnn.json"]
+
+
+def test_lesions_explain_draws_what_a_network_with_dense_layers_sees(reproduced):
+    """By Grad-CAM, which the exported file computes."""
+    photograph = next((reproduced.folder / "data/sets/study/raw").rglob("*.jpg"))
+    command = ("-m", "lesions.app", "explain", str(photograph), "--model", "cnn", "--out", "shown")
+    printed = reproduced.run(sys.executable, *command)
+    assert f"shown/{photograph.stem}.png" in printed
+    picture = cv2.imread(str(reproduced.folder / "shown" / f"{photograph.stem}.png"))
+    left, right = np.array_split(picture[MARGIN : MARGIN + SHOWN], 2, axis=1)
+    assert np.abs(left.astype(int) - right).mean() > 5  # the overlay is no second photograph
+    (reproduced.folder / "shown" / f"{photograph.stem}.png").unlink()
 
 
 def test_the_same_settings_give_the_same_bytes(reproduced):
