@@ -40,6 +40,8 @@ MEANINGS = {
     "sets.<name>.source.files": "metadata and photographs, as single files or `.zip`",
     "sets.<name>.source.files.url": "address, which ends in the file's name",
     "sets.<name>.source.files.sha256": "`null`: that of the first download is recorded",
+    "sets.<name>.masks": "of `study`, for stage `explain`: folder of lesion masks, "
+    "`<image_id>_segmentation.png`; `null`: none",
     "sets.<name>.split.by": "what is kept in one partition",
     "sets.<name>.split.column": "column of the metadata that holds train, val, cal or test",
     "resize.interpolation": "OpenCV's method",

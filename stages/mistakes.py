@@ -3,7 +3,7 @@
 from lesions.pipeline.cli import read_params, read_paths
 
 from lesions.evaluation.images.mistakes import collect_mistakes
-from lesions.figures.contact_sheets import mistakes_sheet
+from lesions.figures.contact_sheets import decisions_sheet
 from lesions.figures.style import save_figure
 from lesions.imaging.images import read_image
 from lesions.pipeline.files import read_json, read_table
@@ -20,7 +20,7 @@ def main():
     photographs = [read_image(paths.raw / files[image_id]) for image_id in mistakes["image_id"]]
     note = f"{DISCLAIMER}\n{CAPTIONS[params.sets['study'].source.kind]}".strip()
     texts = {"title": f"{paths.name}: {words}", "note": note, "empty": empty}
-    save_figure(mistakes_sheet(mistakes, photographs, **texts), paths.sheet)
+    save_figure(decisions_sheet(mistakes, photographs, **texts), paths.sheet)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from cloned import ROOT
@@ -176,6 +177,50 @@ def test_a_program_predicts_with_a_model_as_the_page_says(reproduced):
     )
     assert "['akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc'] [[" in exported
     assert re.search(r"p_akiec +p_bcc +p_bkl +p_df +p_mel +p_nv +p_vasc", trained)
+
+
+def test_the_layers_of_nested_networks_are_reached_as_the_page_says(tmp_path, monkeypatch):
+    """On the demonstration's two kinds of networks, with random weights."""
+    from lesions.networks import applications, dense, efficientnet_lite
+    from lesions.networks.backend import keras
+    from lesions.networks.layers import join
+    from lesions.networks.pretrained import fine_tune
+    from lesions.networks.saving import save_network
+
+    rng = np.random.default_rng(0)
+    settings = {"weights": "random", "weights_sha256": None, "input_pixels": 32}
+    settings["preprocessing"] = "imagenet"
+    vgg16 = {"network": "VGG16", "pooling": "flatten"} | settings
+    features, head = rng.random((20, 512)), {"dense_units": [8], "dropout": 0.1}
+    made = dense.build(features, 7, standardize_features=False, **head)
+    save_network(
+        join(applications.build_backbone(64, **vgg16), made), tmp_path / "models/vgg16.keras"
+    )
+    lite = {"version": 0, "pooling": "average", "trainable": "all"} | settings
+    images = rng.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
+    given = (efficientnet_lite.build_backbone, images, 7)
+    tuned = fine_tune(*given, dense_units=[], dropout=0.1, **lite)
+    save_network(tuned, tmp_path / "models/efficientnet_lite0.keras")
+    (tmp_path / "data/sets/study").mkdir(parents=True)
+    np.save(tmp_path / "data/sets/study/images.npy", images)
+    monkeypatch.chdir(tmp_path)
+    (program,) = (text for page, text in blocks("python") if page.name == "explain.md")
+    found = {}
+    exec(program, found)
+    with pytest.raises(ValueError, match="No such layer: block5_conv3"):
+        found["model"].get_layer("block5_conv3")
+    # The layer after block5_conv3 takes maxima of 2 × 2 positions, and is the last.
+    pooled = keras.layers.MaxPooling2D()(found["block5"])
+    np.testing.assert_allclose(pooled, found["feature_map"], rtol=1e-5)
+    assert np.std(pooled) > 0
+    # What the backbone's last layer reads, averaged, is what the output layer reads.
+    mean = np.asarray(found["last_of_backbone"](found["pixels"])).mean(axis=(1, 2))
+    kernel, bias = found["fine_tuned"].layers[-1].get_weights()
+    logits = mean @ kernel + bias
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = found["fine_tuned"].predict_on_batch(found["pixels"])
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ def study(tmp_path_factory):
 
 
 def test_all_stages_run_once_and_not_again(study):
-    assert study.n_stages == 33
+    assert study.n_stages == 34
     assert study.run() == []
 
 

@@ -186,3 +186,37 @@ def test_the_current_study_and_new_records_are_read_from_their_files(
     assert "Majority-class baseline (nv): accuracy 0.750, balanced accuracy 0.500." in text
     assert "random weights: resnet50, vgg16." in text or "random weights: vgg16, resnet50." in text
     assert check() is None
+
+
+ESTIMATE = {"value": -0.1234, "low": -0.2, "high": 0.05}
+MEASURED = {
+    "randomization": {
+        "n_layers": 4,
+        "depths": [{"layers": 1, "correlation": ESTIMATE}, {"layers": 4, "correlation": ESTIMATE}],
+        "gaussian": {"value": 0.5, "low": None, "high": None},
+    },
+    "shortcuts": None,
+}
+
+
+def test_a_table_of_explanations_is_quoted(clone, quote, fill):
+    folder = clone.folder / "results/mine"
+    folder.mkdir()
+    (folder / "explanations.json").write_text(json.dumps(MEASURED), encoding="utf-8")
+    lines = fill(quote("results/mine/explanations.json randomization")).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 5
+    assert table[2] == "| 1 | −0.123 (−0.200 to 0.050) |"
+    assert table[3] == "| all | −0.123 (−0.200 to 0.050) |"
+    assert table[4] == "| none; a Gaussian in the centre | 0.500 |"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"), [("nosuch", "there is no table nosuch"), ("shortcuts", "not measured")]
+)
+def test_a_table_that_is_not_there_is_named(clone, quote, check, table, message):
+    folder = clone.folder / "results/other"
+    folder.mkdir(exist_ok=True)
+    (folder / "explanations.json").write_text(json.dumps(MEASURED), encoding="utf-8")
+    quote(f"results/other/explanations.json {table}")
+    assert message in check()

@@ -527,6 +527,17 @@ def test_a_folder_that_a_run_would_change_is_refused(tmp_path, monkeypatch, fold
         check_data.refuse_outputs(apart, setting="data.path")
 
 
+def test_a_folder_without_masks_is_refused(tmp_path):
+    folder = tmp_path / "masks"
+    with pytest.raises(
+        ValueError, match=r"sets\.study\.masks: .*masks has no file <image_id>_segm"
+    ):
+        check_data.refuse_missing_masks(str(folder), setting="sets.study.masks")
+    folder.mkdir()
+    (folder / "ISIC_1_segmentation.png").touch()
+    check_data.refuse_missing_masks(str(folder), setting="sets.study.masks")
+
+
 def bind(path):
     with socket.socket(socket.AF_UNIX) as stream:
         stream.bind(path)

@@ -15,6 +15,7 @@ from lesions.datasets.layouts.diagnoses import resolve_diagnoses
 from lesions.datasets.medmnist import find_arrays
 from lesions.datasets.plan import Plan, plan_ingest
 from lesions.datasets.synthetic.cohort import count_images
+from lesions.explain.masks import SUFFIX
 from lesions.networks.metadata import choose_encoding, encode_metadata
 from lesions.networks.weights.files import check_digest
 from lesions.networks.weights.packages import read_package
@@ -22,7 +23,7 @@ from lesions.sampling.split import partition_images
 
 # What stages, DVC and Git write.
 WRITTEN = ("data/sets", "models", "predictions", "evaluation", "exports", "metrics", "plots")
-WRITTEN += ("MODEL_CARD.md", ".checkpoints", ".dvc", ".git")
+WRITTEN += ("explanations", "MODEL_CARD.md", ".checkpoints", ".dvc", ".git")
 IGNORED_BY_DVC = (".dvc", ".git", ".hg")  # in its repository
 
 
@@ -33,6 +34,8 @@ def check_data(params: Params) -> None:
         source, setting = photographs.source, f"sets.{name}.source.path"
         refuse_outputs(source.path, setting=setting)
         refuse_unhashable(source.path, setting=setting)
+        if photographs.masks is not None:
+            refuse_missing_masks(photographs.masks, setting=f"sets.{name}.masks")
         plan = plan_local(source, codes, name=name)
         if name == "study":
             column = getattr(photographs.split, "column", None)
@@ -50,6 +53,16 @@ def check_data(params: Params) -> None:
         for name, entry in getattr(params, section).items():
             if hasattr(entry, "weights"):
                 refuse_weights(entry, name=f"{section}.{name}")
+
+
+def refuse_missing_masks(folder: str, *, setting: str) -> None:
+    """Refuse a folder of masks that has none; stage `explain` reads them."""
+    refuse_outputs(folder, setting=setting)
+    if not any(Path(folder).glob(f"*{SUFFIX}")):
+        raise ValueError(
+            f"{setting}: {folder} has no file <image_id>{SUFFIX}; name the folder of the masks, or "
+            "set it to null"
+        )
 
 
 def refuse_weights(entry: Pretrained, *, name: str) -> None:

@@ -1,8 +1,9 @@
 """Fill the blocks of README.md and docs/ that quote results, files and commands.
 
 A block begins with a line `<!-- from SOURCE -->` and ends with `<!-- end -->`. SOURCE is a folder
-of results, a Markdown file, or a command of DVC. With `--check`, the files are those that Git has
-staged; nothing is written, and the exit status says whether a block is stale.
+of results, a Markdown file, a command of DVC, or an `explanations.json` and one of its tables. With
+`--check`, the files are those that Git has staged; nothing is written, and the exit status says
+whether a block is stale.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import explanations
 import networkx as nx
 import pandas as pd
 from committed import git
@@ -32,6 +34,9 @@ BLOCK = re.compile(
 def render(source: str) -> str:
     """Return the content of a block."""
     path = Path(source)
+    if path.name.startswith("explanations.json "):
+        file, _, table = source.partition(" ")
+        return explanations.render(read_json(Path(file)), table)
     if source.startswith("dvc "):
         command = [sys.executable, "-m", *shlex.split(source)]
         output = subprocess.check_output(command, encoding="utf-8").strip()

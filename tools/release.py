@@ -9,6 +9,7 @@ from lesions.pipeline.cli import read_params
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lesions.export.parity import MAX_LOSS
@@ -72,6 +73,9 @@ def release(name: str) -> list[Path]:
     text = CARD.read_text(encoding="utf-8").replace("library_name: keras", "library_name: onnx", 1)
     licence = OF_HAM10000 if "license: cc-by-nc-4.0" in text else OF_OTHERS
     added = describe_file(ExportedModel(file).facts, parity, file, licence)
+    added += describe_shortcuts(
+        read_json(Path(f"explanations/{name}.json")), len(params.classes.codes)
+    )
     (RELEASED / CARD).write_text(f"{text}\n{added}", encoding="utf-8")
     return [*(RELEASED / made.name for made in copied), RELEASED / CARD]
 
@@ -101,6 +105,35 @@ def describe_file(facts: dict, parity: dict, file: Path, licence: str) -> str:
         f"- **Made of** `models/{facts['name']}.keras`, SHA-256 `{facts['model_sha256']}`.",
     ]
     return "## The released file\n\n" + "\n".join(lines) + "\n"
+
+
+def describe_shortcuts(explanations: Mapping, n_classes: int) -> str:
+    """Return the line of the card that says what the model recognises without the lesion."""
+    rows = {row["photographs"]: row for row in explanations["shortcuts"] or ()}
+    if not rows:
+        return "- **Without the lesion**: not measured, since the study names no masks.\n"
+    before, after = rows["as they are"], rows["without the lesion, inpainted"]
+    area, balanced = after["roc_auc_macro"], after["balanced_accuracy"]
+    scores = " and ".join(
+        f"{word} {_write(found)}"
+        for word, found in (("ROC AUC", area), ("balanced accuracy", balanced))
+    )
+    limit = area["value"] if area["low"] is None else area["low"]
+    says = "it still recognises diagnoses" if limit > 0.5 else "it hardly recognises diagnoses"
+    end = "; its scores are not of the lesion alone" if limit > 0.5 else ""
+    return (
+        f"- **Without the lesion {says}**{end}. On {explanations['n_images']} validation images "
+        f"with the lesion inpainted: {scores}. By chance these are 0.5 and {1 / n_classes:.3f}; "
+        f"with the lesion {before['roc_auc_macro']['value']:.3f} and "
+        f"{before['balanced_accuracy']['value']:.3f}. See docs/explanation/explanations.md.\n"
+    )
+
+
+def _write(found):
+    """Return an estimate with its interval, if it has one."""
+    if found["low"] is None:
+        return f"{found['value']:.3f}"
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def main() -> None:

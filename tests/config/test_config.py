@@ -1038,6 +1038,23 @@ def test_settings_that_have_their_default_are_not_shown():
     assert shown["models"]["efficientnet_lite0"]["augment"] == "dermatoscopy"
 
 
+def test_masks_are_of_the_study_and_shown_only_where_there_are_any(refuse):
+    assert accept(lambda params: None).sets["study"].masks is None
+    params = accept(lambda params: params["sets"]["study"].update(masks="data/masks"))
+    assert params.sets["study"].masks == "data/masks"
+    assert params.shown_settings()["sets"]["study"]["masks"] == "data/masks"
+    assert "masks" not in accept(lambda params: None).shown_settings()["sets"]["study"]
+    message = refuse(lambda params: params["sets"]["study"].update(masks=3))
+    assert "sets.study.masks: " in message
+
+    def add_set(params):
+        source = params["sets"]["study"]["source"] | {"seed": 8}
+        params["sets"]["more"] = {"source": source, "split": {"by": "none"}, "masks": "data/masks"}
+
+    message = refuse(add_set)
+    assert "more.masks is data/masks, but only the study's validation photographs are" in message
+
+
 def test_an_export_of_an_unknown_model_is_refused(refuse):
     entry = {"weights": "float16", "false_alarms": 0.02}
     message = refuse(lambda params: params["exports"].update(nosuch=entry))

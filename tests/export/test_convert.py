@@ -3,7 +3,7 @@ import onnxruntime
 import pytest
 
 from lesions.export.convert import convert, replace_resizing
-from lesions.networks.backend import keras
+from lesions.networks.backend import keras, tf
 from lesions.networks.cnn import build as build_cnn
 from lesions.networks.layers import add_metadata, dense_layers, join, pixel_input, standardize
 
@@ -85,12 +85,86 @@ def test_the_mean_of_a_class_map_and_the_bias_are_the_logits(n_metadata):
     assert found["class_map"].shape == (5, 10, 10, 3)
 
 
-@pytest.mark.parametrize(
-    ("pooling", "dense_units"), [("max", ()), ("flatten", ()), ("average", (6,))]
-)
-def test_without_an_average_before_the_last_layer_there_is_no_class_map(pooling, dense_units):
-    model = convert(make_network(pooling=pooling, dense_units=dense_units))
-    assert "class_map" not in [output.name for output in model.graph.output]
+def grad_cam(network, inputs):
+    """Grad-CAM by TensorFlow, with the sum over all positions for the mean, and with its sign."""
+    pool = next(
+        layer for layer in network.layers if "pooling" in layer.name or "flatten" in layer.name
+    )
+    inner = keras.Model(network.input, [pool.input, network.layers[-1].input])
+    kernel, bias = network.layers[-1].get_weights()
+    found = []
+    for label in range(3):
+        with tf.GradientTape() as tape:
+            feature_map, values = inner(inputs, training=False)
+            logit = (values @ kernel + bias)[:, label]
+        weights = tf.reduce_sum(tape.gradient(logit, feature_map), axis=(1, 2), keepdims=True)
+        found.append(tf.reduce_sum(weights * feature_map, axis=3))
+    return np.stack(found, axis=3)
+
+
+def draw_weights(network):
+    """Give a network weights of both signs, so that half of all ReLUs are 0."""
+    rng = np.random.default_rng(5)
+    for weight in network.weights:
+        values = rng.normal(0, 0.5, weight.shape)
+        weight.assign(np.abs(values) + 0.5 if "variance" in weight.path else values)
+
+
+@pytest.mark.parametrize("n_metadata", [0, 2])
+@pytest.mark.parametrize("dense_units", [(), (6, 5)])
+@pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
+def test_the_class_map_is_grad_cam(pooling, dense_units, n_metadata):
+    network = add_metadata(make_network(pooling=pooling, dense_units=dense_units), n_metadata)
+    draw_weights(network)
+    inputs = {"pixels": pixels()}
+    if n_metadata:
+        inputs["metadata"] = np.random.default_rng(2).normal(size=(5, 2)).astype(np.float32)
+    expected = grad_cam(network, inputs if n_metadata else pixels())
+    found = run(convert(network), **inputs)
+    np.testing.assert_allclose(found["class_map"], expected, rtol=1e-4, atol=1e-4)
+    assert expected.std() > 0.1
+    if dense_units:  # the control: some ReLUs are 0, and some are not
+        first = next(n for n, layer in enumerate(network.layers) if layer.name.startswith("dense"))
+        units = keras.Model(network.input, network.layers[first].output)(
+            inputs if n_metadata else pixels()
+        )
+        assert 0 < (np.asarray(units) > 0).mean() < 1
+
+
+@pytest.mark.parametrize("n_metadata", [0, 2])
+def test_grad_cam_is_the_class_activation_map_where_there_is_one(monkeypatch, n_metadata):
+    network = add_metadata(make_network(), n_metadata)
+    draw_weights(network)
+    inputs = {"pixels": pixels()}
+    inputs |= {"metadata": np.ones((5, 2), np.float32)} if n_metadata else {}
+    expected = run(convert(network), **inputs)["class_map"]
+    monkeypatch.setattr("lesions.export.convert.AVERAGES", ())
+    found = run(convert(network), **inputs)["class_map"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_head_on_flattened_features_has_its_standardisation_in_the_class_map():
+    """The gradient passes a division by the standard deviation."""
+    backbone = make_network(pooling="flatten")
+    backbone = keras.Model(backbone.input, backbone.layers[-3].output)
+    features = backbone.predict_on_batch(pixels(20))
+    inputs = keras.Input(features.shape[1:])
+    values = standardize(inputs, features)
+    head = keras.Model(inputs, dense_layers(values, 3, dense_units=[], dropout=0))
+    found = run(convert(join(backbone, head)), pixels=pixels())
+    kernel = head.layers[-1].get_weights()[0] / features.std(axis=0)[:, None]
+    weights = kernel.reshape(10 * 10, 4, 3).sum(axis=0)
+    np.testing.assert_allclose(found["class_map"], found["feature_map"] @ weights, rtol=1e-3)
+
+
+def test_a_step_without_a_known_derivative_gives_no_class_map():
+    network = make_network(pooling="flatten")
+    features = network.layers[-3].output  # each value times itself, before the dense layer
+    squared = keras.layers.Multiply()([features, features])
+    outputs = keras.layers.Dense(3, activation="softmax")(squared)
+    model = convert(keras.Model(network.input, outputs))
+    names = [output.name for output in model.graph.output]
+    assert names == ["logits", "features", "feature_map"]
 
 
 def test_layers_that_differ_in_training_are_exported_for_inference():

@@ -11,7 +11,7 @@ from drawn import png, words
 from made_up import CODES, LABELS, PROBABILITIES
 
 from lesions.evaluation.images.choice import NO_TEST_IMAGES
-from lesions.figures.contact_sheets import contact_sheet, mistakes_sheet, near_duplicates_sheet
+from lesions.figures.contact_sheets import contact_sheet, decisions_sheet, near_duplicates_sheet
 
 NAMES = {dx: f"the disease {dx}" for dx in CODES}
 PAIR_COLUMNS = [
@@ -79,7 +79,7 @@ def test_every_mistake_has_its_id_diagnosis_prediction_and_probability():
     rows = [("ISIC_0000002", "nv", "mel", 0.9), ("ISIC_0000001", "mel", "nv", 0.8)]
     images = [np.zeros((450, 600, 3), np.uint8), np.zeros((28, 28, 3), np.uint8)]
     table = pd.DataFrame(rows, columns=MISTAKE_COLUMNS)
-    sheet = mistakes_sheet(table, images, title="cnn: all", note="Drawn.", empty="None.")
+    sheet = decisions_sheet(table, images, title="cnn: all", note="Drawn.", empty="None.")
     shown = words(sheet)
     for text in ("cnn: all", "ISIC_0000002", "nv, predicted mel (0.900)", "Drawn."):
         assert text in shown
@@ -87,14 +87,14 @@ def test_every_mistake_has_its_id_diagnosis_prediction_and_probability():
 
 
 def test_a_sheet_without_mistakes_says_so():
-    sheet = mistakes_sheet(*make_mistakes(0), title="cnn", empty="No validation image was.")
+    sheet = decisions_sheet(*make_mistakes(0), title="cnn", empty="No validation image was.")
     assert "No validation image was." in words(sheet)
 
 
 @pytest.mark.parametrize("n_mistakes", [0, 1, 6, 7, 100])
 def test_no_text_of_the_mistakes_overlaps_or_is_cut_off(n_mistakes):
     texts = {"title": "cnn", "note": "Drawn.\nTwo lines.", "empty": NO_TEST_IMAGES}
-    sheet = mistakes_sheet(*make_mistakes(n_mistakes), **texts)
+    sheet = decisions_sheet(*make_mistakes(n_mistakes), **texts)
     sheet.draw_without_rendering()
     boxes = [text.get_window_extent() for text in sheet.texts]
     boxes += [axes.get_window_extent() for axes in sheet.axes]
@@ -109,14 +109,14 @@ def test_no_text_of_the_mistakes_overlaps_or_is_cut_off(n_mistakes):
 def test_every_mistake_needs_its_photograph():
     mistakes, _ = make_mistakes(2)
     with pytest.raises(ValueError, match="is shorter"):
-        mistakes_sheet(mistakes, [], title="cnn", empty="None.")
+        decisions_sheet(mistakes, [], title="cnn", empty="None.")
 
 
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: contact_sheet(photographs(1, 1, 1, 1, 1, 1, 1), names=NAMES, counts={}),
-        lambda: mistakes_sheet(*make_mistakes(2), title="cnn", empty="None."),
+        lambda: decisions_sheet(*make_mistakes(2), title="cnn", empty="None."),
     ],
 )
 def test_the_same_photographs_give_the_same_bytes(draw):

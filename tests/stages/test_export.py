@@ -75,7 +75,7 @@ def test_the_same_settings_give_the_same_bytes(reproduced):
 
 def test_a_change_of_the_export_runs_nothing_else(reproduced):
     reproduced.edit(lambda params: params["exports"]["cnn"].update(weights="int8"))
-    assert reproduced.repro() == ["export@cnn", "report", "card"]
+    assert reproduced.repro() == ["export@cnn", "explain@cnn", "report", "card"]
     found = json.loads((reproduced.folder / "exports/cnn.json").read_text(encoding="utf-8"))
     assert found["same_class"] > 0.8
 

@@ -112,10 +112,12 @@ def test_seventy_original_photographs_go_through(run_until_balance, shared):
 
 @pytest.mark.parametrize("stage", ["augment", "balance", "features"])
 def test_a_stage_reads_images_only_of_the_size_in_the_settings(stage):
-    """`train` does so by `open_inputs`, `predict` and `export` by `open_photographs`."""
+    """`train` does so by `open_inputs`, `explain`, `predict` and `export` by `open_photographs`."""
     for name, body in STAGES.items():
         if any("/images.npy" in dep for dep in body.get("do", body)["deps"]):
-            assert name in ("augment", "balance", "export", "features", "train", "predict")
+            assert name in (
+                *("augment", "balance", "explain", "export", "features", "train", "predict"),
+            )
     text = (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
     assert "open_images(paths.images, pixels=params.resize.pixels)" in text
     assert "np.load(paths.images" not in text

@@ -120,9 +120,16 @@ class Params(Section):
     repeat: Repeat
 
     def shown_settings(self) -> dict:
-        """Return all settings but those of models that have their default, for reports."""
+        """Return all settings but those of models that have their default, for reports.
+
+        A set without masks has no such key either.
+        """
         models = {name: m.model_dump(exclude_defaults=True) for name, m in self.models.items()}
-        return self.model_dump() | {"models": models}
+        shown = self.model_dump() | {"models": models}
+        for photographs in shown["sets"].values():
+            if photographs["masks"] is None:
+                del photographs["masks"]
+        return shown
 
     @field_validator("sets", "backbones", "models", "ensembles", "exports")
     @classmethod

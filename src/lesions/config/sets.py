@@ -195,10 +195,11 @@ Split = Annotated[NoSplit | ColumnSplit | RandomSplit, Field(discriminator="by")
 
 
 class PhotoSet(Section):
-    """Stages `ingest` to `split` of one set."""
+    """Stages `ingest` to `split` of one set; stage `explain` reads the masks of the study."""
 
     source: Source
     split: Split
+    masks: Path | None = None  # apart from source, so that masks ingest nothing anew
 
 
 def has_test_images(split: Split) -> bool:
@@ -229,6 +230,11 @@ def check_sets(sets: dict[Name, PhotoSet]) -> None:
             raise ValueError(
                 f"{name}.split.by is {photographs.split.by}; it must be image, lesion, group or "
                 "column for `study`, and none for every other set, which is only tested on"
+            )
+        if name != "study" and photographs.masks is not None:
+            raise ValueError(
+                f"{name}.masks is {photographs.masks}, but only the study's validation photographs "
+                "are explained; remove it"
             )
         if name != "study" and photographs.source.model_dump(include=ORIGIN) == of_study:
             raise ValueError(

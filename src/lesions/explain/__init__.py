@@ -1,1 +1,1 @@
-"""Where a network looks: class activation maps, and how much of them lies in the lesion."""
+"""Where a network looks: class maps, and measures of how far they can be trusted."""

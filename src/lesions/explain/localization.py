@@ -3,8 +3,13 @@
 Evidence is float `(n_images, height, width)`, at least 0; masks are bool of the same shape.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from lesions.explain.estimates import Bootstrap
+
+GAUSSIAN, UNIFORM = "Gaussian in the centre", "the same everywhere"  # know nothing of the network
 SPREAD = 0.25  # standard deviation of the centred Gaussian, in widths of the image
 
 
@@ -39,3 +44,39 @@ def centred_gaussian(n_images: int, *, pixels: int) -> np.ndarray:
 def uniform(n_images: int, *, pixels: int) -> np.ndarray:
     """Return evidence that is everywhere the same: its energy is the mask's share of the image."""
     return np.ones((n_images, pixels, pixels))
+
+
+def measure_localization(
+    heats: Mapping[str, np.ndarray], masks: np.ndarray, bootstrap: Bootstrap
+) -> list[dict]:
+    """Return how much of each kind of evidence lies in the lesion.
+
+    Parameters
+    ----------
+    heats
+        Name to evidence; those of maps that know nothing are added.
+
+    Returns
+    -------
+    list of dict
+        `map`, `energy`, `energy_above_gaussian` (paired) and `largest_inside`, see
+        `lesions.explain.localization`.
+    """
+    n, pixels = masks.shape[:2]
+    kinds = {**heats, GAUSSIAN: centred_gaussian(n, pixels=pixels)}
+    kinds[UNIFORM] = uniform(n, pixels=pixels)
+    energies = {kind: energy_inside(heat, masks) for kind, heat in kinds.items()}
+    rows = []
+    for kind, heat in kinds.items():
+        more = energies[kind] - energies[GAUSSIAN]
+        is_flat = kind == UNIFORM  # its largest value is anywhere
+        inside = None if is_flat else bootstrap.mean(points_inside(heat, masks).astype(float))
+        rows.append(
+            {
+                "map": kind,
+                "energy": bootstrap.mean(energies[kind]),
+                "energy_above_gaussian": bootstrap.mean(more) if kind != GAUSSIAN else None,
+                "largest_inside": inside,
+            }
+        )
+    return rows

@@ -1,8 +1,10 @@
-"""Class activation maps of an exported model, without Keras.
+"""Class maps of an exported model, without Keras.
 
-The logit of a class is the mean of its class map over all positions, plus a bias (Zhou, Khosla,
-Lapedriza, Oliva, Torralba, "Learning deep features for discriminative localization", CVPR 2016). So
-the map says, exactly and without gradients, what each part of the photograph contributes.
+Where a network's last dense layer reads an average over the feature map, the logit of a class is
+the mean of its class map over all positions, plus a bias (Zhou, Khosla, Lapedriza, Oliva, Torralba,
+"Learning deep features for discriminative localization", CVPR 2016): the map says exactly what each
+part of the photograph contributes. Of other networks it is Grad-CAM (Selvaraju et al., "Grad-CAM",
+ICCV 2017), which is the same to first order; see `lesions.export.gradients`.
 """
 
 import cv2
@@ -35,8 +37,8 @@ def class_maps(model: ExportedModel, images: np.ndarray) -> np.ndarray:
     """
     if "class_map" not in model.outputs:
         raise ValueError(
-            f"The model {model.facts['name']} has no class maps: they need a network whose last "
-            "dense layer reads an average over the feature map (pooling: average, dense_units: [])"
+            f"The model {model.facts['name']} has no class maps: they need a feature map, pooling "
+            "or flattening, and then dense layers with ReLU; if it has these, export it again"
         )
     tta = model.facts["tta"]
     turned = []
@@ -66,10 +68,23 @@ def evidence(maps: np.ndarray, classes: np.ndarray, *, pixels: int) -> np.ndarra
         added to all logits, so that the mean over the classes says nothing; what speaks against the
         class is 0.
     """
+    return enlarge(np.maximum(relative_maps(maps, classes), 0), pixels=pixels)
+
+
+def relative_maps(maps: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return what speaks for a class and, below 0, against it, `(n_images, height, width)`.
+
+    Parameters as of `evidence`.
+    """
     relative = maps - maps.mean(axis=3, keepdims=True)
-    chosen = np.maximum(relative[np.arange(len(maps)), :, :, classes], 0).astype(np.float32)
+    return relative[np.arange(len(maps)), :, :, classes]
+
+
+def enlarge(maps: np.ndarray, *, pixels: int) -> np.ndarray:
+    """Return maps as float32 `(n_images, pixels, pixels)`, interpolated."""
     size = (pixels, pixels)
-    return np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in chosen])
+    coarse = maps.astype(np.float32)
+    return np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in coarse])
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

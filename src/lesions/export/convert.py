@@ -5,6 +5,7 @@ import onnx
 from onnx import helper
 from onnx.shape_inference import infer_shapes
 
+from lesions.export.gradients import add_gradient_map
 from lesions.networks.backend import keras, tf
 from lesions.networks.layers import list_layers
 
@@ -68,11 +69,12 @@ def convert(network: keras.Model) -> onnx.ModelProto:
     ModelProto
         Its inputs are called as the network's. Its outputs are `logits`, before the softmax;
         `features`, what the last dense layer reads; `feature_map`, what the last pooling or
-        flattening layer reads; and `class_map`, the last dense layer on each position of the
-        feature map, without bias (class activation maps: Zhou et al., CVPR 2016). The mean of a
-        class map over its positions, plus the bias, is the logit. There is a class map only where
-        an average over all positions leads to the last dense layer, and a feature map only where
-        the network has one.
+        flattening layer reads; and `class_map`, where an average over all positions leads to the
+        last dense layer: that layer on each position of the feature map, without bias (class
+        activation maps: Zhou et al., CVPR 2016), so that the mean of a class map over its
+        positions, plus the bias, is the logit. In other networks it is Grad-CAM, see
+        `lesions.export.gradients`. A feature map and a class map are there only where the network
+        has a feature map before its dense layers.
 
     Raises
     ------
@@ -116,6 +118,13 @@ def convert(network: keras.Model) -> onnx.ModelProto:
         if pooling.output[0] == features and (pooling.op_type, dense.op_type) in AVERAGES:
             product = _add_class_map(graph, outputs["feature_map"], dense, shape[-1])
             outputs["class_map"] = product
+        else:
+            values = {"logits": logits, "feature_map": outputs["feature_map"]}
+            n_classes = network.output.shape[-1]
+            product = add_gradient_map(
+                model, made_by, pooling=pooling, n_classes=n_classes, **values
+            )
+            outputs |= {"class_map": product} if product else {}
     graph.node.remove(last)
     del graph.output[:]
     for value in graph.input:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from lesions.figures.style import SMALL_PRINT, default_style
 
 N_PAIRS = 3  # of near-duplicates, a row
-N_MISTAKES = 6  # a row
-# Inches, of the sheet of mistakes: a cell, its photograph, the title and the small print.
-WIDTH, HEIGHT, PICTURE, HEAD, FOOT = 1.7, 1.75, 1.27, 0.45, 0.5
+N_DECISIONS = 6  # a row
+# Inches, of a sheet of decisions: its width, a row, its photographs, the title, the small print.
+WIDTH, HEIGHT, PICTURE, HEAD, FOOT = 10.2, 1.75, 1.27, 0.45, 0.5
 
 
 @default_style
@@ -117,46 +117,49 @@ def near_duplicates_sheet(
 
 
 @default_style
-def mistakes_sheet(
-    mistakes: pd.DataFrame,
-    photographs: Sequence[np.ndarray],
+def decisions_sheet(
+    decisions: pd.DataFrame,
+    pictures: Sequence[np.ndarray],
     *,
     title: str,
     empty: str,
     note: str = "",
+    n_columns: int = N_DECISIONS,
 ) -> Figure:
-    """Draw misclassified photographs in the order of the table, six a row.
+    """Draw photographs with what a model decided, in the order of the table.
 
     Parameters
     ----------
-    mistakes : DataFrame
+    decisions : DataFrame
         `image_id`, `dx`, `predicted`, `probability`.
-    photographs : sequence of uint8 array, shape (height, width, 3)
-        RGB image of each row, of any size.
+    pictures : sequence of uint8 array, shape (height, width, 3)
+        RGB picture of each row, of any size.
     title, note : str
         Text above, small print below.
     empty : str
-        What a sheet without mistakes says.
+        What a sheet without decisions says.
+    n_columns : int
+        Pictures in a row; wide ones need fewer.
     """
-    n_rows = max(1, math.ceil(len(mistakes) / N_MISTAKES))
-    width, height = N_MISTAKES * WIDTH, HEAD + n_rows * HEIGHT + FOOT
-    figure = Figure(figsize=(width, height), dpi=100)
+    n_rows, cell = max(1, math.ceil(len(decisions) / n_columns)), WIDTH / n_columns
+    height = HEAD + n_rows * HEIGHT + FOOT
+    figure = Figure(figsize=(WIDTH, height), dpi=100)
     figure.text(0.01, 1 - 0.5 * HEAD / height, title, fontsize=11, weight="bold", va="center")
     figure.text(0.01, 0.5 * FOOT / height, note, va="center", **SMALL_PRINT)
-    if mistakes.empty:
+    if decisions.empty:
         text = textwrap.fill(empty, 60)
         figure.text(0.5, 0.5, text, fontsize=12, ha="center", va="center")
-    rows = zip(mistakes.to_dict("records"), photographs, strict=True)
-    for index, (mistake, photograph) in enumerate(rows):
-        row, column = divmod(index, N_MISTAKES)
-        left, top = column * WIDTH, height - HEAD - row * HEIGHT
-        box = (left + 0.04, top - PICTURE, WIDTH - 0.08, PICTURE)
-        axes = figure.add_axes([box[0] / width, box[1] / height, box[2] / width, box[3] / height])
-        axes.imshow(photograph)
+    rows = zip(decisions.to_dict("records"), pictures, strict=True)
+    for index, (decision, picture) in enumerate(rows):
+        row, column = divmod(index, n_columns)
+        left, top = column * cell, height - HEAD - row * HEIGHT
+        box = (left + 0.04, top - PICTURE, cell - 0.08, PICTURE)
+        axes = figure.add_axes([box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height])
+        axes.imshow(picture)
         axes.axis("off")
-        verdict = "{dx}, predicted {predicted} ({probability:.3f})".format_map(mistake)
-        x, below = (left + WIDTH / 2) / width, top - PICTURE
+        verdict = "{dx}, predicted {predicted} ({probability:.3f})".format_map(decision)
+        x, below = (left + cell / 2) / WIDTH, top - PICTURE
         centred = {"ha": "center", "va": "center"}
         figure.text(x, (below - 0.12) / height, verdict, fontsize=8, **centred)
-        figure.text(x, (below - 0.27) / height, mistake["image_id"], **centred, **SMALL_PRINT)
+        figure.text(x, (below - 0.27) / height, decision["image_id"], **centred, **SMALL_PRINT)
     return figure
