@@ -14,8 +14,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Text between programs is UTF-8, whatever the locale.
 export PYTHONUTF8 := 1
 
-# A .venv whose Python is gone (moved, upgraded) counts as not made.
+# An environment whose Python is gone (moved, upgraded) counts as not made.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(STAMP))
+$(shell $(LIGHT)/bin/python -c '' 2>/dev/null || rm -f $(LIGHT)/stamp)
 
 .DEFAULT_GOAL := help
 .PHONY: help git python setup demo repro check repeat ablation report test test-faults bench lint format docs readme record release size clean
@@ -50,7 +51,7 @@ $(STAMP): requirements.txt requirements-serve.txt constraints.txt | git python
 
 # An environment of its own, without TensorFlow and DVC.
 demo: $(LIGHT)/stamp  ## Show a page that predicts photographs with the package's model; PORT=8000
-	@$(LIGHT)/bin/lesions serve --port $(PORT)
+	@PYTHONPATH=src $(LIGHT)/bin/python -m lesions.app serve --port $(PORT)
 
 $(LIGHT)/stamp: requirements-serve.txt constraints.txt pyproject.toml | python
 	@echo "Installing into $(LIGHT); it takes half a minute and 350 MB"

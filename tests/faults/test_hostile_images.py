@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import cv2
@@ -320,7 +321,9 @@ def client(tmp_path_factory):
     """Return a client of the API of `lesions serve`."""
     folder = tmp_path_factory.mktemp("model")
     model = ExportedModel(write_model(folder / "colours.onnx"))
-    with TestClient(make_app({"colours": Served(model, {})})) as started:
+    with TestClient(make_app({"colours": Served(model)})) as started:
+        while started.get("/readyz").status_code != 200:
+            time.sleep(0.01)
         yield started
 
 

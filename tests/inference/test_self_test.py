@@ -10,7 +10,7 @@ from lesions.inference.self_test import TOLERANCE, answer, check
 
 def test_the_packages_model_answers_as_when_it_was_exported():
     [path] = RELEASED.glob("*.onnx")
-    stored = read_measured(path)["self_test"]
+    stored = read_measured(path).self_test
     check(ExportedModel(path), stored)
 
 

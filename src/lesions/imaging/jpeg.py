@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lesions import MAX_PIXELS
+
 # ITU-T T.81, B.1.1.2: 0xFF and a byte that is neither stuffing, fill nor a restart marker.
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 START_OF_IMAGE = b"\xff\xd8"
@@ -14,8 +16,6 @@ START_OF_SCAN = b"\xff\xda"
 END_OF_IMAGE = b"\xff\xd9"
 # SOF0 to SOF15, without DHT, JPG and DAC.
 START_OF_FRAME = {b"\xff%c" % code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
-# 300 MB of RGB; libjpeg fills in what a file lacks, so that a header could take 60 times as much.
-MAX_PIXELS = 100_000_000
 
 
 def find_fault(path: Path) -> str:

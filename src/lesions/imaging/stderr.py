@@ -18,7 +18,7 @@ def capture_stderr(pattern: re.Pattern[bytes]) -> Iterator[tuple[list[str], Text
     """
     sys.stderr.flush()
     captured = []
-    with tempfile.TemporaryFile() as file, os.fdopen(os.dup(2), "w") as original:
+    with _open_buffer() as file, os.fdopen(os.dup(2), "w") as original:
         os.dup2(file.fileno(), 2)
         try:
             yield captured, original
@@ -28,3 +28,10 @@ def capture_stderr(pattern: re.Pattern[bytes]) -> Iterator[tuple[list[str], Text
             lines = file.readlines()
             captured += [line.decode().strip() for line in lines if pattern.match(line)]
             os.write(2, b"".join(line for line in lines if not pattern.match(line)))
+
+
+def _open_buffer():
+    """Open a file in memory, which no full disk stops; where there is none, on the disk."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()

@@ -95,7 +95,7 @@ def _decode_heic(encoded, name):
         file = pillow_heif.open_heif(io.BytesIO(encoded), convert_hdr_to_8bit=True)  # the header
         fault = find_excess(file.size[::-1])
         pixels = None if fault else np.asarray(file.to_pillow().convert("RGB"))
-    except (OSError, EOFError, RuntimeError, SyntaxError, ValueError) as error:
+    except (OSError, EOFError, LookupError, RuntimeError, SyntaxError, ValueError) as error:
         raise ValueError(f"{name} is not a complete HEIC file: {error}; fetch it again") from None
     if fault:
         raise ValueError(f"{name} is too large to decode: {fault}; make it smaller")

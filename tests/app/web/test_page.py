@@ -232,6 +232,27 @@ def test_nothing_on_the_page_can_run_code_of_a_file_name(open_page, tmp_path):
     assert page.faults == []
 
 
+def test_an_older_answer_does_not_replace_a_newer_one(open_page):
+    page = open_page()
+    waiting = []
+    page.route("**/predict*", lambda route: waiting.append(route), times=1)
+    page.set_input_files("#files", str(FOLDER / "nv.jpg"))
+    page.wait_for_function("document.getElementById('status').textContent !== ''")
+    choose(page, FOLDER / "vasc.jpg")
+    with page.expect_response("**/predict*"):
+        waiting[0].continue_()
+    page.wait_for_timeout(200)
+    assert page.inner_text("article h2") == "vasc.jpg"
+
+
+def test_an_example_says_that_the_server_does_not_answer(open_page):
+    page = open_page()
+    page.route("**/examples/*", lambda route: route.abort())
+    page.click("#examples button")
+    page.wait_for_selector("#errors p")
+    assert "is 'lesions serve' still running?" in page.inner_text("#errors")
+
+
 def test_it_says_that_the_server_does_not_answer(open_page):
     page = open_page()
     page.route("**/predict*", lambda route: route.abort())

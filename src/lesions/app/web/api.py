@@ -1,9 +1,11 @@
 """The API of `lesions serve`, and its page."""
 
+import asyncio
 import base64
 import logging
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +43,7 @@ HEADERS = {
 LOG = logging.getLogger("lesions")
 FAILURES = {
     400: "The body is not valid multipart/form-data",
+    403: "The request comes from the page of another server",
     404: "There is no such model",
     408: "The request took too long",
     413: f"The request has more than {MAX_BYTES:,} bytes",
@@ -82,12 +85,16 @@ def make_app(served: Mapping[str, Served], queue: Queue | None = None) -> FastAP
         Name to model, not empty; the first is used where a request names none.
     """
     queue = queue or Queue()
-    faults = ["the self-test has not been run"]
+    faults = ["the self-test is under way"]
+
+    async def test_itself():
+        faults[:] = await queue.run_untimed(lambda: _find_faults(served))
 
     @asynccontextmanager
     async def lifespan(_):
-        faults[:] = await queue.run(lambda: _find_faults(served))
+        testing = asyncio.create_task(test_itself())
         yield
+        await testing
         queue.close()
 
     app = FastAPI(
@@ -144,6 +151,8 @@ def make_app(served: Mapping[str, Served], queue: Queue | None = None) -> FastAP
         explain: Annotated[bool, Query(description="add where the model looks")] = False,
     ) -> answers.Predictions:
         refuse_unless_ready()
+        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise HTTPException(403, "The request comes from the page of another server")
         name = next(iter(served)) if model is None else model
         if name not in served:
             raise HTTPException(404, f"There is no model {name}; choose from {', '.join(served)}")
@@ -152,7 +161,7 @@ def make_app(served: Mapping[str, Served], queue: Queue | None = None) -> FastAP
             raise HTTPException(422, f"The model {name} has no class maps; leave explain out")
         async with queue:
             sources = await read_files(request)
-            rows = await queue.run(lambda: _answer(chosen, sources, explain))
+            rows = await queue.run(partial(_answer, chosen, sources, explain))
         if any("error" not in row for row in rows):
             return {"disclaimer": DISCLAIMER, "model": name, "predictions": rows}
         known = any(is_photograph(source.encoded) for source in sources)
@@ -187,26 +196,29 @@ def _find_faults(served):
     """Return what is wrong with models, after each has predicted the self-test photograph."""
     faults = []
     for name, one in served.items():
-        if "self_test" not in one.measured:
+        if one.measured.self_test is None:
             LOG.warning("No answer to the self-test is stored for the model %s", name)
         try:
-            check(one.model, one.measured.get("self_test"))
+            check(one.model, one.measured.self_test)
         except ValueError as error:
             LOG.error("%s", error)
             faults.append(str(error))
     return faults
 
 
-def _answer(model, sources, explain):
-    rows = [row for batch in predict_photographs(model, sources) for row in batch]
-    if not explain:
-        return rows
-    for row, explanation in zip(rows, explain_photographs(model, sources), strict=True):
-        if "error" not in row:
+def _answer(model, sources, explain, given_up):
+    rows = []
+    for source in sources:  # one by one, to stop in between
+        if given_up.is_set():
+            break
+        [[row]] = predict_photographs(model, [source])
+        if explain and "error" not in row:
+            [explanation] = explain_photographs(model, [source])
             row["explanation"] = {
                 "photograph": _encode(".jpg", explanation.image),
                 "evidence": _encode(".png", colour(explanation.heat)),
             }
+        rows.append(row)
     return rows
 
 

@@ -1,6 +1,7 @@
 """Work of many requests, done by one thread in turn: the model uses all cores by itself."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -31,17 +32,26 @@ class Queue:
     async def __aexit__(self, *_):
         self._free += 1
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Return what work returns; raise HTTPException 503 if that takes too long."""
-        future = asyncio.wrap_future(self._worker.submit(work))
+    async def run(self, work: Callable[[threading.Event], T]) -> T:
+        """Return what work returns; raise HTTPException 503 if that takes too long.
+
+        `work` is given an event, after which nobody waits for what it returns.
+        """
+        given_up = threading.Event()
+        future = asyncio.wrap_future(self._worker.submit(work, given_up))
         try:
             return await asyncio.wait_for(future, self._seconds)
         except TimeoutError:
+            given_up.set()
             raise HTTPException(
                 503,
                 f"No answer after {self._seconds:g} seconds; try again later, or send fewer files",
                 {"Retry-After": "10"},
             ) from None
+
+    async def run_untimed(self, work: Callable[[], T]) -> T:
+        """Return what work returns, however long that takes."""
+        return await asyncio.wrap_future(self._worker.submit(work))
 
     def close(self) -> None:
         """Finish what is under way."""

@@ -42,7 +42,11 @@ def serve(names: Sequence[str], *, host: str, port: int) -> int:
         stream=open_messages(), format="%(levelname)s %(message)s", level=logging.INFO
     )
     config = uvicorn.Config(
-        make_app(served), log_config=None, server_header=False, timeout_graceful_shutdown=SECONDS
+        make_app(served),
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # any client may send them
+        timeout_graceful_shutdown=SECONDS,
     )
     print(DISCLAIMER, file=sys.stderr)
     shown = f"[{host}]" if ":" in host else host

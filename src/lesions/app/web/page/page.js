@@ -3,11 +3,13 @@
 const find = (id) => document.getElementById(id);
 const percent = (value) => `${(100 * value).toFixed(value > 0 && value < 0.0995 ? 1 : 0)} %`;
 
+const NO_ANSWER = "The server does not answer; is 'lesions serve' still running?";
 let served; // the answer of /models
+let latest = 0; // what was asked last: answers to what was asked before are not shown
 
 async function start() {
   try {
-    served = await (await fetch("/models")).json();
+    served = await ask("/models");
   } catch {
     showErrors(["The server does not answer; start it again with 'lesions serve', and reload this page."]);
     return;
@@ -39,8 +41,12 @@ function makeExample(name) {
   button.type = "button";
   button.append(image);
   button.addEventListener("click", async () => {
-    const answer = await fetch(image.src);
-    await predict([new File([await answer.blob()], `synthetic-${name}.jpg`, { type: "image/jpeg" })]);
+    try {
+      const answer = await fetch(image.src);
+      await predict([new File([await answer.blob()], `synthetic-${name}.jpg`, { type: "image/jpeg" })]);
+    } catch {
+      showErrors([NO_ANSWER]);
+    }
   });
   return button;
 }
@@ -52,8 +58,12 @@ function acceptDrops(area) {
   area.addEventListener("dragleave", () => area.classList.remove("over"));
   area.addEventListener("drop", ({ dataTransfer }) => {
     area.classList.remove("over");
+    const entries = [...dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
     const files = [...dataTransfer.files];
-    if (files.length) predict(files);
+    if (entries.some((entry) => entry?.isDirectory)) {
+      clear();
+      showErrors(["A folder cannot be dropped here; open it, and drop its photographs."]);
+    } else if (files.length) predict(files);
   });
 }
 
@@ -61,7 +71,7 @@ const chosenModel = () => served.models.find(({ name }) => name === find("model"
 
 async function predict(files) {
   const model = chosenModel();
-  clear();
+  const mine = clear();
   find("status").textContent = `Predicting ${count(files.length, "photograph")} …`;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const { limits } = served;
@@ -85,9 +95,10 @@ async function predict(files) {
   try {
     answer = await (await fetch(`/predict?${query}`, { method: "POST", body })).json();
   } catch {
-    answer = { error: "The server does not answer; is 'lesions serve' still running?" };
+    answer = { error: NO_ANSWER };
   }
-  const rows = answer.predictions ?? [];
+  if (mine !== latest) return; // something else was chosen meanwhile
+  const rows = (answer.predictions ?? []).map((row, number) => ({ ...row, file: files[number].name }));
   const errors = rows.filter(({ error }) => error).map(({ error }) => error);
   if (answer.error && !errors.length) errors.push(answer.error);
   const found = rows.filter(({ error }) => !error);
@@ -100,6 +111,14 @@ async function predict(files) {
 
 function clear() {
   for (const id of ["status", "errors", "results"]) find(id).replaceChildren();
+  latest += 1;
+  return latest;
+}
+
+async function ask(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(answer.status);
+  return answer.json();
 }
 
 function count(number, noun) {
@@ -186,6 +205,7 @@ function describeConfusion(code, { scores, classes }) {
 }
 
 function estimate({ value, low, high }) {
+  if (value === null) return "unknown";
   const range = low === null ? "" : ` (95 % interval ${percent(low)} to ${percent(high)})`;
   return `${percent(value)}${range}`;
 }
