@@ -42,11 +42,10 @@ def serve():
     """Start the server at a free port, and yield its address."""
     command = [str(Path(sys.executable).with_name("lesions")), "serve", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as server:
-        for line in server.stderr:
-            if "startup complete" in line:
-                break
-            if found := re.search(r"Open (http://[^;]+);", line):
-                address = found[1]
+        lines = (re.search(r"http://[^;]+", line) for line in server.stderr)
+        address = next(filter(None, lines))[0]
+        while httpx2.get(f"{address}/readyz").status_code != 200:
+            time.sleep(0.05)
         with ThreadPoolExecutor(1) as reader:  # else the server waits once its log fills the pipe
             reader.submit(server.stderr.read)
             yield address

@@ -78,24 +78,15 @@ def main():
     bootstrap = (params.evaluate.n_resamples, params.evaluate.confidence)
     config = BootstrapConfig(*bootstrap, params.evaluate.calibration_bins, params.seed)
     parity = compare_with_keras(keras, table, calibrations, units, config)
-    scores = None
-    if is_val.any():
-        tables = {"labels": labels, "groups": groups, "partitions": partitions}
-        settings = params.evaluate.model_dump(exclude={"partition", "decimals", "n_mistakes"})
-        settings |= {"malignant": params.classes.malignant, "excluded": {}, "seed": params.seed}
-        details, _ = evaluate_set(
-            "study",
-            tables | {"predictions": table},
-            partition="val",
-            calibration=calibration,
-            **settings,
-        )
-        scores = summarize(details)
+    tables = {"predictions": table, "labels": labels, "groups": groups, "partitions": partitions}
+    scoring = params.evaluate.model_dump(exclude={"partition", "decimals", "n_mistakes"})
+    scoring |= {"malignant": params.classes.malignant, "excluded": {}, "seed": params.seed}
+    details, _ = evaluate_set("study", tables, partition="val", calibration=calibration, **scoring)
     alone = images[np.flatnonzero(held_out)[:N_ALONE]]
     parity |= {
         "batch_difference": largest_batch_difference(exported, alone),
         "bytes": paths.artefact.stat().st_size,
-        "scores": scores,
+        "scores": summarize(details),
         "self_test": self_test.answer(ExportedModel(paths.artefact, threads=params.threads)),
     }
     write_json(paths.parity, parity, decimals=params.evaluate.decimals)

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -30,11 +31,12 @@ def serve(*arguments, folder=None, stop=signal.SIGTERM):
                     break
             else:
                 raise AssertionError("".join(said))
+            # Else the server waits once its log fills the pipe.
+            threading.Thread(target=server.stderr.read, daemon=True).start()
             wait_until_ready(found[1])
             yield found[1], server
         finally:
             server.send_signal(stop)
-            server.stderr.read()  # until its end
             server.wait(60)
 
 

@@ -187,6 +187,7 @@ def test_the_layers_of_nested_networks_are_reached_as_the_page_says(tmp_path, mo
     from lesions.networks.pretrained import fine_tune
     from lesions.networks.saving import save_network
 
+    keras.backend.clear_session()  # else a layer's name has a number, as no stage gives it
     rng = np.random.default_rng(0)
     settings = {"weights": "random", "weights_sha256": None, "input_pixels": 32}
     settings["preprocessing"] = "imagenet"

@@ -35,6 +35,8 @@ def execute(clone, tmp_path):
     """Run the notebook with nbclient's command; return what is printed, shown and drawn."""
     folders = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
     users = {name: str(tmp_path / name) for name in folders}
+    # Stages set another one, also in the process of a test that imports them.
+    users["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     clone.run("jupyter", "execute", "--output", str(tmp_path / "run.ipynb"), NOTEBOOK, **users)
     run = json.loads((tmp_path / "run.ipynb").read_text(encoding="utf-8"))
     outputs = [output for cell in run["cells"] for output in cell.get("outputs", [])]

@@ -252,7 +252,7 @@ def test_scores_of_finished_runs_are_kept_when_a_later_one_fails(study):
 
 def test_settings_are_saved_for_whoever_kills_it(study):
     settings = study(by="seed")
-    process = start(RUN="echo runs >> asked; sleep 60")
+    process = start(RUN="echo runs >> asked; exec sleep 60 >/dev/null 2>&1")
     until = time.monotonic() + 60
     while "runs" not in asked():
         assert time.monotonic() < until

@@ -65,13 +65,13 @@ def render(found: Mapping, name: str) -> str:
         ] + [centre]
     columns = COLUMNS[name]
     lines = [list(columns.values()), ["---"] * len(columns)]
-    lines += [[_write(row[key]) for key in columns] for row in rows]
+    lines += [[write_cell(row[key]) for key in columns] for row in rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _write(cell):
+def write_cell(cell: dict | str | int | None) -> str:
     """Return a text, or an estimate with its interval."""
-    if cell is None:
+    if cell is None or (isinstance(cell, dict) and cell["value"] is None):
         return "–"
     if not isinstance(cell, dict):
         return str(cell)

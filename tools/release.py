@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from explanations import write_cell
+
 from lesions.export.parity import MAX_LOSS
 from lesions.inference.exported import ExportedModel
 from lesions.pipeline.files import read_json
@@ -47,7 +49,7 @@ def release(name: str) -> list[Path]:
             f"{', '.join(params.exports) or 'none'}; add it, and run 'dvc repro'"
         )
     dry = subprocess.run(["dvc", "repro", "--dry"], capture_output=True, encoding="utf-8")
-    if "up to date" not in dry.stdout.splitlines()[-1:][0]:
+    if "up to date" not in dry.stdout:
         raise ValueError("The study is not up to date; run 'dvc repro'")
     file, parity = Path(f"exports/{name}.onnx"), read_json(Path(f"exports/{name}.json"))
     if parity["differences"]["balanced_accuracy"]["low"] is None:
@@ -65,17 +67,16 @@ def release(name: str) -> list[Path]:
             f"{file} has {file.stat().st_size:,} bytes, above the limit of {MAX_BYTES:,}; set "
             f"exports.{name}.weights to int8, or choose a smaller network"
         )
+    text = CARD.read_text(encoding="utf-8").replace("library_name: keras", "library_name: onnx", 1)
+    explanations = read_json(Path(f"explanations/{name}.json"))
     for old in (*RELEASED.glob("*.onnx"), *RELEASED.glob("*.json")):
         old.unlink()
     copied = [file, file.with_suffix(".json")]
     for made in copied:
         shutil.copyfile(made, RELEASED / made.name)
-    text = CARD.read_text(encoding="utf-8").replace("library_name: keras", "library_name: onnx", 1)
     licence = OF_HAM10000 if "license: cc-by-nc-4.0" in text else OF_OTHERS
     added = describe_file(ExportedModel(file).facts, parity, file, licence)
-    added += describe_shortcuts(
-        read_json(Path(f"explanations/{name}.json")), len(params.classes.codes)
-    )
+    added += describe_shortcuts(explanations, len(params.classes.codes))
     (RELEASED / CARD).write_text(f"{text}\n{added}", encoding="utf-8")
     return [*(RELEASED / made.name for made in copied), RELEASED / CARD]
 
@@ -115,10 +116,10 @@ def describe_shortcuts(explanations: Mapping, n_classes: int) -> str:
     before, after = rows["as they are"], rows["without the lesion, inpainted"]
     area, balanced = after["roc_auc_macro"], after["balanced_accuracy"]
     scores = " and ".join(
-        f"{word} {_write(found)}"
+        f"{word} {write_cell(found)}"
         for word, found in (("ROC AUC", area), ("balanced accuracy", balanced))
     )
-    limit = area["value"] if area["low"] is None else area["low"]
+    limit = (area["value"] if area["low"] is None else area["low"]) or 0.0
     says = "it still recognises diagnoses" if limit > 0.5 else "it hardly recognises diagnoses"
     end = "; its scores are not of the lesion alone" if limit > 0.5 else ""
     return (
@@ -127,13 +128,6 @@ def describe_shortcuts(explanations: Mapping, n_classes: int) -> str:
         f"with the lesion {before['roc_auc_macro']['value']:.3f} and "
         f"{before['balanced_accuracy']['value']:.3f}. See docs/explanation/explanations.md.\n"
     )
-
-
-def _write(found):
-    """Return an estimate with its interval, if it has one."""
-    if found["low"] is None:
-        return f"{found['value']:.3f}"
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def main() -> None:

@@ -322,7 +322,9 @@ def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     model = ExportedModel(write_model(folder / "colours.onnx"))
     with TestClient(make_app({"colours": Served(model)})) as started:
-        while started.get("/readyz").status_code != 200:
+        for _ in range(1000):
+            if started.get("/readyz").status_code == 200:
+                break
             time.sleep(0.01)
         yield started
 

@@ -24,6 +24,14 @@ def test_another_answer_is_a_fault(tmp_path):
         check(model, [*stored, 0.0])
 
 
+def test_nothing_that_can_be_compared_is_a_fault(tmp_path, monkeypatch):
+    model = load_model(tmp_path)
+    stored = answer(model)
+    monkeypatch.setattr("lesions.inference.self_test.answer", lambda _: [np.nan, *stored[1:]])
+    with pytest.raises(ValueError, match="The model colours answers"):
+        check(model, stored)
+
+
 def test_without_a_stored_answer_it_must_be_probabilities(tmp_path, monkeypatch):
     model = load_model(tmp_path)
     check(model, None)

@@ -27,10 +27,14 @@ def test_what_a_killed_experiment_left_is_refused_until_it_is_removed(repo):
     with pytest.raises(SystemExit, match="An experiment was killed") as exit_:
         locks.main()
     assert locks.SAVED_PARAMS not in str(exit_.value)
-    Path(repo.tmp_dir, locks.SAVED_PARAMS).touch()
-    with pytest.raises(SystemExit, match=f"saved it as .*{locks.SAVED_PARAMS}"):
+    saved = Path(repo.tmp_dir, locks.SAVED_PARAMS)
+    saved.touch()
+    with pytest.raises(SystemExit, match=f"run 'mv .*{locks.SAVED_PARAMS} params.yaml', and run"):
         locks.main()
     subprocess.run(["git", "update-ref", "-d", MARK], check=True)
+    with pytest.raises(SystemExit, match=f"run 'mv .*{locks.SAVED_PARAMS} params.yaml'$"):
+        locks.main()
+    saved.rename("params.yaml")
     locks.main()
 
 

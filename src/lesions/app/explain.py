@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from lesions.app.formats import DISCLAIMER, UNLIKE, printable
+from lesions.app.formats import DISCLAIMER, UNLIKE, as_facts, printable
 from lesions.app.photographs import Source, find_sources, open_messages, read_photographs
 from lesions.explain.maps import class_maps, evidence, overlay
 from lesions.inference.exported import ExportedModel
@@ -16,23 +15,6 @@ from lesions.inference.exported import ExportedModel
 SHOWN = 360  # px, height and width of the photograph in a picture
 MARGIN, LINE = 10, 22  # px
 PAPER, INK = 255, (40, 40, 40)
-
-
-class Explanation(NamedTuple):
-    """A photograph, and how much each of its pixels speaks for a class; or what is wrong.
-
-    `image` is uint8 RGB `(SHOWN, SHOWN, 3)`; `heat` as from `lesions.explain.maps.evidence`, of the
-    same size; `code` and `probability` are of the class; `is_unlike`: the photograph looks unlike
-    the training photographs.
-    """
-
-    name: str
-    error: str = ""
-    image: np.ndarray | None = None
-    heat: np.ndarray | None = None
-    code: str = ""
-    probability: float = 0.0
-    is_unlike: bool = False
 
 
 def explain(arguments: Sequence[str], path: Path, out: Path, *, code: str | None) -> int:
@@ -64,15 +46,16 @@ def explain(arguments: Sequence[str], path: Path, out: Path, *, code: str | None
     out.mkdir(parents=True, exist_ok=True)
     failed, written = False, set()
     with open_messages() as messages:
-        for explanation in explain_photographs(model, sources, code=code):
-            if explanation.error:
+        for facts, image, heat in explain_photographs(model, sources, code=code):
+            if "error" in facts:
                 failed = True
-                print(f"lesions: {printable(explanation.error)}", file=messages)
+                print(f"lesions: {printable(facts['error'])}", file=messages)
                 continue
-            text = f"{explanation.code}, {model.facts['classes'][explanation.code]}: "
-            text += f"{explanation.probability:.2f}" + f"; {UNLIKE}" * explanation.is_unlike
-            picture = draw(explanation.image, explanation.heat, text)
-            file = _choose_name(out, Path(explanation.name).stem, written)
+            shown = code or facts["predicted"]
+            text = f"{shown}, {model.facts['classes'][shown]}: {facts['probabilities'][shown]:.2f}"
+            text += f"; {UNLIKE}" if facts["out_of_distribution"] else ""
+            picture = draw(image, heat, text)
+            file = _choose_name(out, Path(facts["file"]).stem, written)
             file.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
             print(file)
     return int(failed)
@@ -80,8 +63,22 @@ def explain(arguments: Sequence[str], path: Path, out: Path, *, code: str | None
 
 def explain_photographs(
     model: ExportedModel, sources: Sequence[Source], *, code: str | None = None
-) -> Iterator[Explanation]:
-    """Yield what speaks for a class in each photograph; `code` None: for the predicted class."""
+) -> Iterator[tuple[dict, np.ndarray | None, np.ndarray | None]]:
+    """Yield what a model says of each photograph, and what speaks for a class in it.
+
+    Parameters
+    ----------
+    code
+        Of the class; None: the predicted one.
+
+    Yields
+    ------
+    facts : dict
+        As from `lesions.app.predict.predict_photographs`.
+    image, heat : ndarray or None
+        uint8 RGB `(SHOWN, SHOWN, 3)`, and as from `lesions.explain.maps.evidence`, of the same
+        size; None if the photograph cannot be read.
+    """
     resize = model.facts["resize"]
     batches = [read_photographs(sources, resize | {"pixels": p}) for p in (model.pixels, SHOWN)]
     for seen, shown in zip(*batches, strict=True):
@@ -96,17 +93,10 @@ def explain_photographs(
         rows = iter(range(len(read)))
         for photograph, large in zip(seen, shown, strict=True):
             if photograph.error:
-                yield Explanation(photograph.name, photograph.error)
+                yield {"file": photograph.name, "error": photograph.error}, None, None
                 continue
             row = next(rows)
-            yield Explanation(
-                photograph.name,
-                image=large.image,
-                heat=heats[row],
-                code=model.codes[classes[row]],
-                probability=float(found.probabilities[row, classes[row]]),
-                is_unlike=found.distances is not None and bool(found.distances[row] > 1),
-            )
+            yield as_facts(photograph.name, found, row, model.codes), large.image, heats[row]
 
 
 def draw(image: np.ndarray, heat: np.ndarray, text: str) -> np.ndarray:

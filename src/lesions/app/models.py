@@ -8,10 +8,10 @@ SUFFIX = ".onnx"
 
 
 def list_models() -> dict[str, Path]:
-    """Return name to file: models in the folder `exports`, then those that come with the package.
+    """Return name to file: models that come with the package, then those in the folder `exports`.
 
-    A model of the study in the working directory hides one of the package with the same name, but
-    not where no model is named.
+    A model of the study in the working directory takes the place of one of the package with the
+    same name.
     """
     folders = (RELEASED, EXPORTS)
     return {file.stem: file for folder in folders for file in sorted(folder.glob(f"*{SUFFIX}"))}
@@ -23,7 +23,8 @@ def find_model(name: str | None) -> Path:
     Parameters
     ----------
     name
-        A name of `list_models`, or a path; None: the model that comes with the package.
+        A name of `list_models`, or a path; None: the model that comes with the package, whatever is
+        in `exports`.
 
     Raises
     ------

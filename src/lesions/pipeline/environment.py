@@ -10,7 +10,7 @@ A stage's result depends on
 Everything else is fixed or refused:
 
 - environment variables that our libraries read (`PREFIXES`) are removed, except `KEPT`;
-- `FIXED` sets Keras' and matplotlib's backends and the time zone;
+- `FIXED` sets Keras' and matplotlib's backends, the time zone, and how large an image may be;
 - Keras' configuration is its default, whatever `keras.json` says (`lesions.networks.backend`);
   seeds and the number of TensorFlow's threads are settings of params.yaml;
 - matplotlib's configuration is its default, whatever a `matplotlibrc` says
@@ -25,6 +25,8 @@ import os
 import sys
 import time
 import warnings
+
+from lesions import MAX_PIXELS
 
 PREFIXES = (
     # Keras, TensorFlow and its kernels
@@ -42,6 +44,7 @@ KEPT = (
     *("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_MAX_VLOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH"),
 )
 FIXED = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg", "TZ": "UTC"}
+FIXED["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
 # The categories that Python ignores by default.
 IGNORED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 

@@ -54,18 +54,19 @@ def _is_running(info: dict) -> bool:
 
 
 def find_killed_experiment(repo: Repo) -> str:
-    """Return what a killed `dvc exp run` left, and how to go on; '' if there is none.
+    """Return what a killed experiment left, and how to go on; '' if there is none.
 
     No DVC may run in this folder: DVC has this reference while an experiment runs.
     """
-    if isinstance(repo.scm, NoSCM) or not repo.scm.get_ref(EXEC_BASELINE):
-        return ""
     saved = Path(repo.tmp_dir, SAVED_PARAMS)
-    before = f"; 'make repeat' or 'make ablation' saved it as {saved}" if saved.exists() else ""
+    has_reference = not isinstance(repo.scm, NoSCM) and bool(repo.scm.get_ref(EXEC_BASELINE))
+    if not (has_reference or saved.exists()):
+        return ""
+    correct = f"run 'mv {saved} params.yaml'" if saved.exists() else "correct params.yaml"
+    remove = f", and run 'git update-ref -d {EXEC_BASELINE}'" if has_reference else ""
     return (
         "An experiment was killed, and left its settings in params.yaml and perhaps a detached "
-        "HEAD. Check out your branch ('git checkout -', or 'git switch NAME'), correct params.yaml"
-        f"{before}, and run 'git update-ref -d {EXEC_BASELINE}'"
+        f"HEAD. Check out your branch ('git checkout -', or 'git switch NAME'), {correct}{remove}"
     )
 
 

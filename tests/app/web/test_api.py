@@ -51,9 +51,11 @@ def start(model):
         """Start the server, and wait until its self-test is over."""
         client = TestClient(make_app({"colours": Served(model), **others}, queue))
         started.append(client.__enter__())
-        while "under way" in client.get("/readyz").text:
+        for _ in range(1000):
+            if "under way" not in client.get("/readyz").text:
+                return client
             time.sleep(0.01)
-        return client
+        raise AssertionError("The self-test does not end")
 
     yield begin
     for client in started:
@@ -156,8 +158,6 @@ def test_other_paths_and_methods_answer_in_json_too(client):
     assert list(client.get("/predict").json()) == ["error"]
 
 
-# Starlette does not close the file, in memory, that it was reading.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_request_whose_end_is_missing_is_refused(client):
     head = '--b\r\nContent-Disposition: form-data; name="files"; filename="{}.png"\r\n\r\n'
     first, second = (head.format(name).encode() for name in "ab")
@@ -200,7 +200,7 @@ def test_a_request_that_is_too_long_is_refused_before_it_is_parsed(client, monke
     def parse(*_):
         raise AssertionError("it was parsed")
 
-    monkeypatch.setattr(uploads.MultiPartParser, "__init__", parse)
+    monkeypatch.setattr("python_multipart.multipart.MultipartParser.write", parse)
     found = client.post("/predict", files=files(bytes(MAX_BYTES)))
     assert found.status_code == 413
     assert "more than 20 MB" in found.json()["error"]
@@ -307,6 +307,14 @@ def test_it_is_ready_only_if_the_self_test_gives_the_stored_answer(start, model)
         assert "answers" in found.json()["error"]
 
 
+def test_a_self_test_that_fails_in_any_way_is_said(start, monkeypatch):
+    def fail(_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("lesions.inference.self_test.answer", fail)
+    assert "no memory" in start().get("/readyz").json()["error"]
+
+
 def test_without_a_stored_answer_the_self_test_asks_for_probabilities(start, model, monkeypatch):
     assert start().get("/readyz").status_code == 200
     monkeypatch.setattr("lesions.inference.self_test.answer", lambda _: [np.nan, 0.5, 0.5])
@@ -332,6 +340,7 @@ def test_every_model_can_be_chosen_and_the_first_is_the_default(start, tmp_path)
     ]
     found = client.post("/predict?model=other", files=files(encode(RED)))
     assert found.json()["model"] == "other"
+    assert client.post("/predict", files=files(encode(RED))).json()["model"] == "colours"
 
 
 ESTIMATE = {"value": 0.8, "low": 0.7, "high": 0.9}

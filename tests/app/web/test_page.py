@@ -239,9 +239,10 @@ def test_an_older_answer_does_not_replace_a_newer_one(open_page):
     page.set_input_files("#files", str(FOLDER / "nv.jpg"))
     page.wait_for_function("document.getElementById('status').textContent !== ''")
     choose(page, FOLDER / "vasc.jpg")
-    with page.expect_response("**/predict*"):
+    with page.expect_response("**/predict*") as answered:
         waiting[0].continue_()
-    page.wait_for_timeout(200)
+    answered.value.finished()
+    page.evaluate("new Promise(shown => setTimeout(() => requestAnimationFrame(shown), 500))")
     assert page.inner_text("article h2") == "vasc.jpg"
 
 

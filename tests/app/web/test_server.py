@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import httpx2
@@ -44,18 +43,21 @@ def test_a_request_that_is_too_large_is_answered_while_it_is_sent(address):
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_what_is_under_way_is_finished_when_the_server_is_stopped(stop):
-    answers = []
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
     with serve("--model", "efficientnet_lite0", stop=stop) as (address, server):
-        request = [EXAMPLES["mel"]] * 16
-        thread = threading.Thread(target=lambda: answers.append(post(address, *request)))
-        thread.start()
-        time.sleep(0.1)
-        server.send_signal(stop)
-        thread.join()
-        server.stderr.read()
-        assert server.wait(60) in (0, -stop, 128 + stop)
-    assert answers[0].status_code == 200
-    assert len(answers[0].json()["predictions"]) == 16
+
+        def send_and_stop():
+            yield head + EXAMPLES["mel"][:1000]
+            time.sleep(0.5)  # the request is under way
+            server.send_signal(stop)
+            time.sleep(0.5)
+            yield EXAMPLES["mel"][1000:] + b"\r\n--b--\r\n"
+
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        found = httpx2.post(f"{address}/predict", content=send_and_stop(), headers=kind, timeout=60)
+        assert server.wait(60) in (0, -stop)
+    assert found.status_code == 200
+    assert found.json()["predictions"][0]["file"] == "a.jpg"
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_command(tmp_path, capfd):

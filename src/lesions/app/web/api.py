@@ -85,6 +85,7 @@ def make_app(served: Mapping[str, Served], queue: Queue | None = None) -> FastAP
         Name to model, not empty; the first is used where a request names none.
     """
     queue = queue or Queue()
+    # Why nothing is predicted yet; filled anew when the self-test is over.
     faults = ["the self-test is under way"]
 
     async def test_itself():
@@ -178,7 +179,7 @@ def make_app(served: Mapping[str, Served], queue: Queue | None = None) -> FastAP
 
 
 class _AddHeaders:
-    """Add `HEADERS` to every response."""
+    """Add `HEADERS` to every response but that of a fault of the server, which Starlette makes."""
 
     def __init__(self, app):
         self._app = app
@@ -200,24 +201,25 @@ def _find_faults(served):
             LOG.warning("No answer to the self-test is stored for the model %s", name)
         try:
             check(one.model, one.measured.self_test)
-        except ValueError as error:
-            LOG.error("%s", error)
+        except Exception as error:
+            LOG.exception("The model %s fails the self-test", name)
             faults.append(str(error))
     return faults
 
 
 def _answer(model, sources, explain, given_up):
     rows = []
-    for source in sources:  # one by one, to stop in between
+    for source in sources:  # one by one, to stop in between: some files take seconds to decode
         if given_up.is_set():
             break
-        [[row]] = predict_photographs(model, [source])
-        if explain and "error" not in row:
-            [explanation] = explain_photographs(model, [source])
-            row["explanation"] = {
-                "photograph": _encode(".jpg", explanation.image),
-                "evidence": _encode(".png", colour(explanation.heat)),
-            }
+        if not explain:
+            [[row]] = predict_photographs(model, [source])
+        else:
+            [(row, image, heat)] = explain_photographs(model, [source])
+            if heat is not None:
+                pictures = {"photograph": _encode(".jpg", image)}
+                pictures["evidence"] = _encode(".png", colour(heat))
+                row["explanation"] = pictures
         rows.append(row)
     return rows
 

@@ -42,12 +42,13 @@ class Queue:
         try:
             return await asyncio.wait_for(future, self._seconds)
         except TimeoutError:
-            given_up.set()
             raise HTTPException(
                 503,
                 f"No answer after {self._seconds:g} seconds; try again later, or send fewer files",
                 {"Retry-After": "10"},
             ) from None
+        finally:
+            given_up.set()
 
     async def run_untimed(self, work: Callable[[], T]) -> T:
         """Return what work returns, however long that takes."""

@@ -1,11 +1,12 @@
 """Files of a request: capped before they are parsed, and held in memory alone."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 from fastapi import HTTPException, Request
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartParser
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from lesions.app.photographs import Source
@@ -19,8 +20,9 @@ BODY_SECONDS = 30  # to send a request
 DROPPED_BYTES = 10 * MAX_BYTES
 END = 1000  # bytes that are searched for the last boundary, which something may follow
 
-# Starlette would write a file above this size to the disk.
-MultiPartParser.spool_max_size = MAX_BYTES + 1
+
+class _Parser(MultiPartParser):
+    spool_max_size = MAX_BYTES + 1  # Starlette would write a file above this size to the disk
 
 
 async def read_files(request: Request) -> list[Source]:
@@ -42,29 +44,25 @@ async def read_files(request: Request) -> list[Source]:
     boundary = options.get(b"boundary", b"")
     if not boundary:
         raise HTTPException(400, "The type multipart/form-data has no boundary; add one")
-    body = _CappedBody(request)
     # Without a charset: names are UTF-8.
-    headers = [(b"content-type", b"multipart/form-data; boundary=" + boundary)]
+    kind = Headers(raw=[(b"content-type", b'multipart/form-data; boundary="' + boundary + b'"')])
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            await body.refuse_if_stated_too_long()
-            capped = Request(request.scope | {"headers": headers}, body.receive)
-            async with capped.form() as form:
-                files = [value for value in form.getlist(FIELD) if isinstance(value, UploadFile)]
-                sources = [
-                    Source(file.filename or f"file {number}", encoded=await file.read())
-                    for number, file in enumerate(files, start=1)
-                ]
+            form = await _Parser(kind, _read_body(request, b"--" + boundary + b"--")).parse()
+            files = [value for value in form.getlist(FIELD) if isinstance(value, UploadFile)]
+            sources = [
+                Source(file.filename or f"file {number}", encoded=await file.read())
+                for number, file in enumerate(files, start=1)
+            ]
+            await form.close()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from None
     except ClientDisconnect:
         raise HTTPException(400, "The request was not complete: its client has left") from None
     except TimeoutError:
         raise HTTPException(
             408, f"The request was not complete after {BODY_SECONDS} seconds; send smaller files"
         ) from None
-    if b"--" + boundary + b"--" not in body.end:
-        raise HTTPException(
-            400, "The request is cut off: its last boundary is missing; send it again"
-        )
     if not sources:
         raise HTTPException(422, f"The request has no files; send them in the field {FIELD!r}")
     if len(sources) > MAX_FILES:
@@ -74,39 +72,29 @@ async def read_files(request: Request) -> list[Source]:
     return sources
 
 
-class _CappedBody:
-    """The body of a request, which fails once it is too long.
+async def _read_body(request: Request, last_boundary: bytes) -> AsyncGenerator[bytes]:
+    """Yield a body; raise HTTPException 413 if it is too long, 400 if it is cut off.
 
     Starlette has such a limit, but answers in plain text, and before the client has sent all.
     """
-
-    def __init__(self, request: Request):
-        self._request, self._n_bytes, self.end = request, 0, b""
-
-    async def receive(self) -> dict:
-        """Return the next part, as ASGI has it; `end` are the last bytes so far."""
-        message = await self._receive()
-        if self._n_bytes > MAX_BYTES:
-            await self._refuse(message)
-        self.end = (self.end + message.get("body", b""))[-END:]
-        return message
-
-    async def refuse_if_stated_too_long(self) -> None:
-        """Raise HTTPException 413 if the header states too many bytes."""
-        stated = self._request.headers.get("content-length", "")
-        if stated.isdecimal() and int(stated) > MAX_BYTES:
-            await self._refuse({"more_body": True})
-
-    async def _receive(self):
-        message = await self._request.receive()
-        self._n_bytes += len(message.get("body", b""))
-        return message
-
-    async def _refuse(self, message):
-        while message.get("more_body") and self._n_bytes < DROPPED_BYTES:
-            message = await self._receive()
+    stated = request.headers.get("content-length", "")
+    is_too_long = stated.isdecimal() and int(stated) > MAX_BYTES
+    n_bytes, end = 0, b""
+    async for chunk in request.stream():
+        n_bytes += len(chunk)
+        is_too_long |= n_bytes > MAX_BYTES
+        if n_bytes > DROPPED_BYTES:
+            break
+        if not is_too_long:
+            end = (end + chunk)[-END:]
+            yield chunk
+    if is_too_long:
         raise HTTPException(
             413,
             f"The request has more than {MAX_BYTES // 10**6} MB; make the photographs smaller, or "
             "send them one by one",
+        )
+    if last_boundary not in end:
+        raise HTTPException(
+            400, "The request is cut off: its last boundary is missing; send it again"
         )

@@ -206,7 +206,7 @@ function describeConfusion(code, { scores, classes }) {
 
 function estimate({ value, low, high }) {
   if (value === null) return "unknown";
-  const range = low === null ? "" : ` (95 % interval ${percent(low)} to ${percent(high)})`;
+  const range = low === null ? "" : ` (confidence interval ${percent(low)} to ${percent(high)})`;
   return `${percent(value)}${range}`;
 }
 
@@ -219,6 +219,7 @@ const SUBGROUPS = {
 function showModel() {
   const model = chosenModel();
   const { scores, classes } = model;
+  for (const words of document.querySelectorAll(".real")) words.hidden = model.synthetic;
   find("about").hidden = !scores;
   if (!scores) return;
   const origin = model.synthetic ? " Its photographs are synthetic: the numbers have no clinical meaning." : "";
