@@ -2,6 +2,8 @@
 
 from lesions.pipeline.cli import read_params, read_paths
 
+from pathlib import Path
+
 import numpy as np
 
 from lesions.evaluation.bootstrap import BootstrapConfig
@@ -31,7 +33,7 @@ def main():
     if study.masks is not None:
         files = [paths.raw / name for name in table["image_path"]]
         frame = {"pixels": resize["pixels"], "crop": resize["crop"]}
-        masks = read_masks(study.masks, table["image_id"], files, **frame)
+        masks = read_masks(Path(study.masks), table["image_id"], files, **frame)
     bootstrap = (params.evaluate.n_resamples, params.evaluate.confidence)
     config = BootstrapConfig(*bootstrap, params.evaluate.calibration_bins, params.seed)
     known = (table["label"].to_numpy(), groups["group"].iloc[rows].to_numpy(), masks, config)

@@ -56,7 +56,7 @@ GOOD["backbones"]["lite"] |= load_yaml(PRETRAINED)
 for name, entry in load_yaml(OTHER_MODELS).items():
     GOOD["models"][name] = entry | LEARNING | {"keep_epoch": "last"}
 GOOD["models"]["tuned"] |= load_yaml(PRETRAINED)
-GOOD["sets"]["study"]["masks"] = "data/masks"
+GOOD["sets"]["study"]["masks"] = None
 GOOD["exports"] = {"cnn": {"weights": "float16", "false_alarms": 0.02}}
 GOOD["ensembles"] = {"mean": {"models": ["cnn", "vgg16"], "weights": "equal"}}
 DEFAULTS = {

@@ -33,7 +33,7 @@ def fit_gaussian(features: np.ndarray) -> PCA:
         If the features vary in fewer than two directions.
     """
     scaled = scale_to_length_one(features.astype(np.float64))
-    variances = np.linalg.eigvalsh(np.cov(scaled, rowvar=False))
+    variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(scaled, rowvar=False)))
     rank = int((variances >= SMALLEST_VARIANCE).sum())
     if rank < 2:
         raise ValueError(
