@@ -201,7 +201,7 @@ def _find_faults(served):
             LOG.warning("No answer to the self-test is stored for the model %s", name)
         try:
             check(one.model, one.measured.self_test)
-        except Exception as error:
+        except Exception as error:  # whatever it is: else /readyz would say "under way" for ever
             LOG.exception("The model %s fails the self-test", name)
             faults.append(str(error))
     return faults
